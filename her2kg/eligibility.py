@@ -1,0 +1,532 @@
+"""Verdicts with reasons: derive, infer, then turn rows into records.
+
+The record is added to the graph, `queries/derivation/` and `queries/inference/` run on it, the
+questions of `queries/eligibility/` are asked, and the record is taken out again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+from her2kg import queries, rules
+from her2kg.engines import OxigraphEngine, RdflibEngine
+from her2kg.errors import UnknownTerm
+from her2kg.names import Names
+from her2kg.namespaces import BASE, Iri
+from her2kg.record_rdf import to_triples
+from her2kg.records import Record
+
+BASES = ("label", "guideline", "trial")
+JURISDICTIONS = ("US", "EU")
+VERDICTS = ("eligible", "undetermined", "ineligible")
+_LAST = Decimal(99)  # rank of what has none
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One criterion of a claim and how the patient stands to it.
+
+    Shape: `status` is met, unmet, unknown or conflicting; `met` speaks for the claim, also where
+    the criterion is a contraindication that the patient must not have.
+    """
+
+    criterion: str
+    label: str
+    required: str
+    observed: str
+    status: str
+    source: str
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """The verdict of one claim. Dates are ISO days; `valid_until` is the first day outside."""
+
+    claim: str
+    basis: str
+    jurisdiction: str | None
+    setting: str
+    source: str
+    valid_from: str
+    valid_until: str | None
+    strength: str | None
+    preference: str | None
+    verdict: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class RuleNote:
+    """A safety rule that the patient meets."""
+
+    rule: str
+    label: str
+    source: str
+
+
+@dataclass(frozen=True)
+class RegimenVerdict:
+    """The verdict of a regimen: eligible if one of its claims is, over the bases asked for.
+
+    Shape: `by_basis` maps each basis to a verdict, or None where no claim of that basis is valid;
+    `missing` are record paths that would help to settle undetermined claims.
+    """
+
+    regimen: str
+    label: str
+    drugs: tuple[str, ...]
+    verdict: str
+    by_basis: dict[str, str | None]
+    claims: tuple[ClaimVerdict, ...]
+    contraindications: tuple[RuleNote, ...]
+    cautions: tuple[RuleNote, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Every different reason over all claims, in the order of the claims."""
+        return tuple(dict.fromkeys(reason for claim in self.claims for reason in claim.reasons))
+
+
+@dataclass(frozen=True)
+class Answers(Mapping[str, RegimenVerdict]):
+    """The answer for one patient; `answers["THP"]` finds a regimen by any of its names."""
+
+    patient: str
+    as_of: date
+    knowledge_version: str
+    record_sha256: str
+    bases: tuple[str, ...]
+    jurisdictions: tuple[str, ...]
+    scope: str
+    scope_note: str | None
+    regimens: tuple[RegimenVerdict, ...]
+    not_interpreted: tuple[str, ...]
+    names: Names
+
+    def __getitem__(self, name: str) -> RegimenVerdict:
+        local = self.names.resolve(name, ("regimen",)).removeprefix(BASE)
+        for verdict in self.regimens:
+            if verdict.regimen == local:
+                return verdict
+        raise UnknownTerm(name, "regimen with a claim among the bases asked for")
+
+    def __iter__(self) -> Iterator[str]:
+        return (verdict.regimen for verdict in self.regimens)
+
+    def __len__(self) -> int:
+        return len(self.regimens)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer in the shape of `her2kg eligible --format json`."""
+        return {
+            "patient": self.patient,
+            "as_of": self.as_of.isoformat(),
+            "knowledge_version": self.knowledge_version,
+            "record_sha256": self.record_sha256,
+            "bases": list(self.bases),
+            "jurisdictions": list(self.jurisdictions),
+            "scope": self.scope,
+            "scope_note": self.scope_note,
+            "regimens": [_plain(verdict) for verdict in self.regimens],
+        }
+
+    def to_json(self) -> str:
+        """The answer as JSON text; the same input gives the same bytes."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class _Criterion:
+    iri: Iri
+    label: str
+    required: str
+    wanted: bool
+    rule: Iri | None
+    rule_label: str | None
+    rule_from: date | None
+    source: str | None
+
+
+@dataclass(frozen=True)
+class _Claim:
+    iri: Iri
+    regimen: Iri
+    basis: str
+    jurisdiction: str | None
+    setting: str
+    setting_rank: Decimal
+    valid_from: date
+    valid_until: date | None
+    strength: str | None
+    preference: str | None
+    preference_rank: Decimal
+    source: str
+    criteria: tuple[_Criterion, ...]
+
+
+class Evaluator:
+    """Evaluates records against one graph; keeps what does not depend on a patient."""
+
+    def __init__(self, engine: OxigraphEngine | RdflibEngine, names: Names) -> None:
+        self.engine = engine
+        self.names = names
+        self._lock = Lock()
+
+    def _ask(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        return queries.run(self.engine, self.names, f"eligibility/{name}", parameters).rows
+
+    @cached_property
+    def version(self) -> str:
+        return self.engine.select(rules.system("version.rq")).rows[0][0]
+
+    @cached_property
+    def _claims(self) -> list[_Claim]:
+        criteria: dict[Iri, dict[tuple[Any, ...], _Criterion]] = defaultdict(dict)
+        for row in self._ask("claim-criteria"):
+            claim, iri, label, required, wanted, rule, rule_label, rule_from, source, _ = row
+            criteria[claim].setdefault(
+                (iri, rule),
+                _Criterion(
+                    iri,
+                    label,
+                    required,
+                    wanted,
+                    rule,
+                    rule_label,
+                    rule_from,
+                    source.local if source else None,
+                ),
+            )
+        sources: dict[Iri, str] = {}
+        for claim, source in self._ask("claim-sources"):
+            # A statement or trial names the claim better than the document it was read in.
+            if claim not in sources or sources[claim].startswith("source_"):
+                sources[claim] = source.local
+        return [
+            _Claim(
+                claim,
+                regimen,
+                basis,
+                jurisdiction,
+                setting,
+                setting_rank,
+                valid_from,
+                valid_until,
+                strength,
+                preference,
+                preference_rank if preference_rank is not None else _LAST,
+                sources[claim],
+                tuple(criteria[claim].values()),
+            )
+            for (
+                claim,
+                _,
+                regimen,
+                _,
+                basis,
+                jurisdiction,
+                setting,
+                setting_rank,
+                valid_from,
+                valid_until,
+                strength,
+                preference,
+                preference_rank,
+                _,
+                _,
+            ) in self._ask("claims")
+        ]
+
+    @cached_property
+    def _regimens(self) -> dict[Iri, tuple[str, tuple[str, ...]]]:
+        found: dict[Iri, tuple[str, list[str]]] = {}
+        for regimen, label, drug in self._ask("regimen-drugs"):
+            found.setdefault(regimen, (label, []))[1].append(drug.lower())
+        return {
+            regimen: (label, tuple(sorted(drugs, key=_place_in(label))))
+            for regimen, (label, drugs) in found.items()
+        }
+
+    @cached_property
+    def _cautions(self) -> dict[Iri, list[tuple[Iri, str, Iri, str]]]:
+        found: dict[Iri, dict[Iri, tuple[Iri, str, Iri, str]]] = defaultdict(dict)
+        for regimen, rule, label, criterion, source in self._ask("cautions"):
+            found[regimen].setdefault(rule, (rule, label, criterion, source.local))
+        return {regimen: list(rules_.values()) for regimen, rules_ in found.items()}
+
+    def evaluate(
+        self,
+        record: Record,
+        *,
+        as_of: date,
+        bases: Iterable[str] = BASES,
+        jurisdictions: Iterable[str] = JURISDICTIONS,
+        regimens: Iterable[str] | None = None,
+    ) -> Answers:
+        """Verdict of every regimen for a record, with reasons.
+
+        Shape: one RegimenVerdict per regimen that has a claim, eligible first.
+        Units: as the property names of the ontology say.
+        Source: queries/derivation, queries/inference, queries/eligibility
+        """
+        from rdflib import Literal, URIRef
+
+        patient = URIRef(record.iri)
+        triples = to_triples(record, self.names)
+        mark = (patient, URIRef(BASE + "isUnderEvaluation"), Literal(True))
+        with self._lock:
+            self.engine.add([*triples, mark])
+            try:
+                rules.run_folder(self.engine, "derivation")
+                rules.infer(self.engine)
+                facts = _Facts(self, record.iri, as_of)
+            finally:
+                self.engine.remove_subjects({triple[0] for triple in triples})
+        bases, jurisdictions = tuple(bases), tuple(jurisdictions)
+        wanted = None if regimens is None else set(regimens)
+        return Answers(
+            patient=record.model.id,
+            as_of=as_of,
+            knowledge_version=self.version,
+            record_sha256=record.sha256,
+            bases=bases,
+            jurisdictions=jurisdictions,
+            scope="outside" if facts.scope else "inside",
+            scope_note=" ".join(facts.scope) or None,
+            regimens=tuple(self._verdicts(facts, as_of, bases, jurisdictions, wanted)),
+            not_interpreted=record.not_interpreted,
+            names=self.names,
+        )
+
+    def _verdicts(
+        self,
+        facts: _Facts,
+        as_of: date,
+        bases: tuple[str, ...],
+        jurisdictions: tuple[str, ...],
+        wanted: set[str] | None,
+    ) -> list[RegimenVerdict]:
+        by_regimen: dict[Iri, list[_Claim]] = defaultdict(list)
+        for claim in self._claims:
+            if wanted is not None and str(claim.regimen) not in wanted:
+                continue
+            asked = claim.basis in bases
+            there = claim.jurisdiction is None or claim.jurisdiction in jurisdictions
+            if asked and there:
+                by_regimen[claim.regimen].append(claim)
+        found = []
+        for regimen, claims in by_regimen.items():
+            valid = [claim for claim in claims if claim.iri in facts.verdicts]
+            valid.sort(key=lambda c: (bases.index(c.basis), c.setting_rank, c.iri))
+            verdict = self._verdict(facts, as_of, regimen, valid, bases)
+            ranks = [c.preference_rank for c in valid if facts.verdicts[c.iri] == verdict.verdict]
+            order = [
+                bases.index(c.basis) for c in valid if facts.verdicts[c.iri] == verdict.verdict
+            ]
+            key = (
+                VERDICTS.index(verdict.verdict),
+                min(ranks, default=_LAST),
+                min(order, default=len(bases)),
+                verdict.label.casefold(),
+            )
+            found.append((key, verdict))
+        return [verdict for _, verdict in sorted(found, key=lambda pair: pair[0])]
+
+    def _verdict(
+        self,
+        facts: _Facts,
+        as_of: date,
+        regimen: Iri,
+        claims: list[_Claim],
+        bases: tuple[str, ...],
+    ) -> RegimenVerdict:
+        label, drugs = self._regimens[regimen]
+        verdicts = [facts.claim(claim, as_of) for claim in claims]
+        present: dict[str, RuleNote] = {}
+        for claim in claims:
+            for criterion in claim.criteria:
+                absent = criterion.rule is None or criterion.wanted
+                if absent or not _counts(criterion, as_of):
+                    continue
+                if facts.status(criterion.iri) == "met":
+                    note = RuleNote(
+                        criterion.rule.local, criterion.rule_label or "", criterion.source or ""
+                    )
+                    present.setdefault(note.rule, note)
+        cautions = tuple(
+            RuleNote(rule.local, text, source)
+            for rule, text, criterion, source in self._cautions.get(regimen, ())
+            if facts.status(criterion) == "met"
+        )
+        missing = {
+            path
+            for claim in claims
+            if facts.verdicts[claim.iri] == "undetermined"
+            for criterion in claim.criteria
+            if _counts(criterion, as_of) and facts.status(criterion.iri) == "unknown"
+            for path in facts.missing.get(criterion.iri, ())
+        }
+        return RegimenVerdict(
+            regimen=regimen.local,
+            label=label,
+            drugs=drugs,
+            verdict=_best(verdict.verdict for verdict in verdicts),
+            by_basis={
+                basis: _best((v.verdict for v in verdicts if v.basis == basis), none=None)
+                for basis in bases
+            },
+            claims=tuple(verdicts),
+            contraindications=tuple(sorted(present.values(), key=lambda note: note.rule)),
+            cautions=cautions,
+            missing=tuple(sorted(missing)),
+        )
+
+
+def _counts(criterion: _Criterion, as_of: date) -> bool:
+    return criterion.rule_from is None or criterion.rule_from <= as_of
+
+
+def _place_in(label: str):
+    """Order drugs as the label of the regimen names them, then by name."""
+    text = label.casefold()
+    return lambda drug: (text.find(drug) if drug in text else len(text), drug)
+
+
+def _best(verdicts: Iterable[str], none: str | None = "ineligible") -> str | None:
+    found = set(verdicts)
+    return next((verdict for verdict in VERDICTS if verdict in found), none)
+
+
+class _Facts:
+    """What the graph says of one evaluated patient."""
+
+    def __init__(self, evaluator: Evaluator, patient: str, as_of: date) -> None:
+        ask = evaluator._ask
+        self._status: dict[str, str] = {}
+        for iri, status in ask("statuses", patient=f"<{patient}>"):
+            known = self._status.setdefault(iri, status)
+            if known != status:
+                self._status[iri] = "conflicting"
+        self.verdicts = dict(ask("claim-verdicts", patient=f"<{patient}>", asOf=as_of))
+        self.scope = [text for _, _, text in ask("scope", patient=f"<{patient}>")]
+        used = {c.iri for claim in evaluator._claims for c in claim.criteria}
+        unknown = [f"<{iri}>" for iri in sorted(used) if iri not in self._status]
+        self.missing: dict[Iri, list[str]] = defaultdict(list)
+        if unknown:
+            for iri, path in ask("missing-facts", **{"class": unknown, "patient": f"<{patient}>"}):
+                self.missing[iri].append(path)
+        self._observed = _observations(ask, patient)
+
+    def status(self, iri: Iri) -> str:
+        return self._status.get(iri, "unknown")
+
+    def claim(self, claim: _Claim, as_of: date) -> ClaimVerdict:
+        """The verdict of a claim with its reasons, population first, then safety rules."""
+        reasons = []
+        for criterion in claim.criteria:
+            if not _counts(criterion, as_of):
+                continue
+            status = self.status(criterion.iri)
+            label, required = criterion.label, criterion.required
+            if not criterion.wanted:
+                status = {"met": "unmet", "unmet": "met"}.get(status, status)
+                label, required = f"not: {label}", f"Not: {required}"
+            reasons.append(
+                Reason(
+                    criterion.iri.local,
+                    label,
+                    required,
+                    self._observed.get(criterion.iri, "not recorded"),
+                    status,
+                    criterion.source or claim.source,
+                )
+            )
+        return ClaimVerdict(
+            claim=claim.iri.local,
+            basis=claim.basis,
+            jurisdiction=claim.jurisdiction,
+            setting=claim.setting,
+            source=claim.source,
+            valid_from=claim.valid_from.isoformat(),
+            valid_until=claim.valid_until.isoformat() if claim.valid_until else None,
+            strength=claim.strength,
+            preference=claim.preference,
+            verdict=self.verdicts[claim.iri],
+            reasons=tuple(reasons),
+        )
+
+
+def _observations(ask: Any, patient: str) -> dict[Iri, str]:
+    """For each class, what the record says of it, in words."""
+    courses = _courses(ask, patient)
+    bearing: dict[Iri, list[str]] = defaultdict(list)
+    for iri, course, status in ask("course-observations", patient=f"<{patient}>"):
+        mark = "" if status == "met" else " (may count)"
+        bearing[iri].append(courses.get(course, course.local) + mark)
+    stated: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    history: set[Iri] = set()
+    for iri, _, label, value, value_label, unit, about_courses in ask(
+        "observations", patient=f"<{patient}>"
+    ):
+        if about_courses:
+            history.add(iri)
+        elif value is not None:
+            stated[iri][label].append(_shown(value, value_label, unit))
+    found = {}
+    for iri in {*stated, *history}:
+        parts = [f"{label}: {', '.join(values)}" for label, values in sorted(stated[iri].items())]
+        if iri in history:
+            parts.append("; ".join(bearing[iri]) or "no such course recorded")
+        found[iri] = "; ".join(parts)
+    return found
+
+
+def _courses(ask: Any, patient: str) -> dict[Iri, str]:
+    drugs: dict[Iri, list[str]] = defaultdict(list)
+    heads: dict[Iri, tuple[Any, ...]] = {}
+    for course, _, setting, start, end, outcome, drug, months in ask(
+        "courses", patient=f"<{patient}>"
+    ):
+        heads[course] = (setting, start, end, outcome, months)
+        if drug:
+            drugs[course].append(drug)
+    texts = {}
+    for course, (setting, start, end, outcome, months) in heads.items():
+        what = " + ".join(drugs[course]) or "drugs not recorded"
+        dates = f"{start or '?'} to {end or '?'}" if start or end else None
+        relapse = f"{_number(months)} months to recurrence" if months is not None else None
+        texts[course] = f"{what} ({', '.join(x for x in (setting, dates, outcome, relapse) if x)})"
+    return texts
+
+
+def _number(value: Decimal | int) -> str:
+    text = f"{Decimal(value):.1f}"
+    return text.removesuffix(".0")
+
+
+def _shown(value: Any, label: str | None, unit: str | None) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        text = f"{value.normalize():f}"
+        return f"{text}{unit if unit == '%' else ' ' + unit}" if unit else text
+    return str(label or value)

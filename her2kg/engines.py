@@ -1,0 +1,297 @@
+"""SPARQL engines behind one small interface: Oxigraph, rdflib, or a remote endpoint.
+
+Rows come back as Python values (`Iri`, `Blank`, str, int, Decimal, bool, date), so that callers
+compare values and not lexical forms. pyoxigraph and SPARQLWrapper are imported only here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from her2kg.errors import EngineError
+from her2kg.namespaces import Blank, Iri
+
+XSD = "http://www.w3.org/2001/XMLSchema#"
+_INTEGERS = {XSD + name for name in ("integer", "int", "long", "nonNegativeInteger")}
+
+
+class Table(NamedTuple):
+    """Rows of one SELECT (or one ASK: a single column `answer`)."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+class Engine(Protocol):
+    """What the rest of the package may ask of a store."""
+
+    name: str
+
+    def load_file(self, path: Path) -> None: ...
+    def add(self, triples: Iterable[tuple[Any, Any, Any]]) -> None: ...
+    def remove_subjects(self, subjects: Iterable[Any]) -> None: ...
+    def select(self, query: str) -> Table: ...
+    def update(self, update: str) -> None: ...
+    def construct(self, query: str) -> list[tuple[Any, Any, Any]]: ...
+
+
+def to_python(lexical: str, datatype: str | None) -> Any:
+    """A literal as a Python value; a lexical form outside its datatype stays a string."""
+    try:
+        if datatype in _INTEGERS:
+            return int(lexical)
+        if datatype in (XSD + "decimal", XSD + "double", XSD + "float"):
+            return Decimal(lexical)
+        if datatype == XSD + "boolean":
+            return lexical in ("true", "1")
+        if datatype == XSD + "date":
+            return date.fromisoformat(lexical[:10])
+        if datatype == XSD + "dateTime":
+            return datetime.fromisoformat(lexical)
+    except (ValueError, InvalidOperation):
+        pass
+    return lexical
+
+
+class OxigraphEngine:
+    """Oxigraph in memory, the default."""
+
+    name = "oxigraph"
+
+    def __init__(self) -> None:
+        import pyoxigraph
+
+        self._ox = pyoxigraph
+        self.store = pyoxigraph.Store()
+
+    def load_file(self, path: Path) -> None:
+        formats = {
+            ".ttl": self._ox.RdfFormat.TURTLE,
+            ".nt": self._ox.RdfFormat.N_TRIPLES,
+            ".rdf": self._ox.RdfFormat.RDF_XML,
+        }
+        try:
+            self.store.bulk_load(path=str(path), format=formats[path.suffix])
+        except (SyntaxError, OSError) as error:
+            raise EngineError(
+                f"{path} cannot be loaded: {error}; correct the file, then try again"
+            ) from error
+
+    def _term(self, term: Any) -> Any:
+        from rdflib import BNode, URIRef
+
+        if isinstance(term, URIRef):
+            return self._ox.NamedNode(str(term))
+        if isinstance(term, BNode):
+            return self._ox.BlankNode(str(term))
+        if term.language:
+            return self._ox.Literal(str(term), language=term.language)
+        if term.datatype:
+            return self._ox.Literal(str(term), datatype=self._ox.NamedNode(str(term.datatype)))
+        return self._ox.Literal(str(term))
+
+    def add(self, triples: Iterable[tuple[Any, Any, Any]]) -> None:
+        term = self._term
+        self.store.extend(self._ox.Quad(term(s), term(p), term(o)) for s, p, o in triples)
+
+    def remove_subjects(self, subjects: Iterable[Any]) -> None:
+        for subject in subjects:
+            for quad in list(self.store.quads_for_pattern(self._term(subject), None, None)):
+                self.store.remove(quad)
+
+    def _value(self, term: Any) -> Any:
+        if term is None:
+            return None
+        if isinstance(term, self._ox.NamedNode):
+            return Iri(term.value)
+        if isinstance(term, self._ox.Literal):
+            return to_python(term.value, term.datatype.value)
+        return Blank(term.value)
+
+    def _run(self, query: str) -> Any:
+        try:
+            return self.store.query(query)
+        except SyntaxError as error:
+            raise EngineError(f"the query is not valid SPARQL: {error}") from error
+        except (ValueError, RuntimeError, OSError) as error:
+            raise EngineError(f"the query failed: {error}") from error
+
+    def select(self, query: str) -> Table:
+        result = self._run(query)
+        if isinstance(result, self._ox.QueryBoolean):
+            return Table(("answer",), [(bool(result),)])
+        if isinstance(result, self._ox.QueryTriples):
+            rows = [
+                (self._value(t.subject), self._value(t.predicate), self._value(t.object))
+                for t in result
+            ]
+            return Table(("subject", "predicate", "object"), rows)
+        columns = tuple(variable.value for variable in result.variables)
+        value = self._value
+        width = range(len(columns))
+        return Table(columns, [tuple(value(row[i]) for i in width) for row in result])
+
+    def update(self, update: str) -> None:
+        try:
+            self.store.update(update)
+        except SyntaxError as error:
+            raise EngineError(f"the update is not valid SPARQL: {error}") from error
+
+    def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
+        from rdflib import BNode, Literal, URIRef
+
+        def back(term: Any) -> Any:
+            if isinstance(term, self._ox.NamedNode):
+                return URIRef(term.value)
+            if isinstance(term, self._ox.BlankNode):
+                return BNode(term.value)
+            if term.language:
+                return Literal(term.value, lang=term.language)
+            return Literal(term.value, datatype=URIRef(term.datatype.value))
+
+        return [(back(t.subject), back(t.predicate), back(t.object)) for t in self._run(query)]
+
+    def dump(self, path: Path) -> None:
+        """Write every triple as N-Triples."""
+        self.store.dump(
+            str(path), format=self._ox.RdfFormat.N_TRIPLES, from_graph=self._ox.DefaultGraph()
+        )
+
+
+class RdflibEngine:
+    """Pure rdflib: slower, the same rows."""
+
+    name = "rdflib"
+
+    def __init__(self) -> None:
+        import rdflib
+
+        self._rdflib = rdflib
+        self.graph = rdflib.Graph()
+
+    def load_file(self, path: Path) -> None:
+        formats = {".ttl": "turtle", ".nt": "nt", ".rdf": "xml"}
+        try:
+            self.graph.parse(str(path), format=formats[path.suffix])
+        except Exception as error:  # rdflib raises many kinds
+            raise EngineError(
+                f"{path} cannot be loaded: {error}; correct the file, then try again"
+            ) from error
+
+    def add(self, triples: Iterable[tuple[Any, Any, Any]]) -> None:
+        for triple in triples:
+            self.graph.add(triple)
+
+    def remove_subjects(self, subjects: Iterable[Any]) -> None:
+        for subject in subjects:
+            self.graph.remove((subject, None, None))
+
+    def _value(self, term: Any) -> Any:
+        if term is None:
+            return None
+        if isinstance(term, self._rdflib.URIRef):
+            return Iri(str(term))
+        if isinstance(term, self._rdflib.BNode):
+            return Blank(str(term))
+        return to_python(str(term), str(term.datatype) if term.datatype else None)
+
+    def _run(self, query: str) -> Any:
+        try:
+            return self.graph.query(query)
+        except Exception as error:  # pyparsing and rdflib raise many kinds
+            raise EngineError(f"the query is not valid SPARQL or failed: {error}") from error
+
+    def select(self, query: str) -> Table:
+        result = self._run(query)
+        if result.type == "ASK":
+            return Table(("answer",), [(bool(result.askAnswer),)])
+        if result.type in ("CONSTRUCT", "DESCRIBE"):
+            return Table(
+                ("subject", "predicate", "object"),
+                [tuple(self._value(term) for term in triple) for triple in result.graph],
+            )
+        columns = tuple(str(variable) for variable in result.vars)
+        return Table(columns, [tuple(self._value(term) for term in row) for row in result])
+
+    def update(self, update: str) -> None:
+        self.graph.update(update)
+
+    def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
+        return list(self._run(query).graph)
+
+
+class RemoteEngine:
+    """A read-only SPARQL 1.1 endpoint, asked through SPARQLWrapper with form POST."""
+
+    name = "remote"
+
+    def __init__(self, endpoint: str, *, timeout: int = 30) -> None:
+        self.endpoint = endpoint
+        self.timeout = timeout
+
+    def _read_only(self, *_: Any) -> Any:
+        raise EngineError(
+            f"{self.endpoint} is used read-only: load and evaluate with an embedded graph"
+        )
+
+    load_file = add = remove_subjects = update = _read_only
+
+    def _ask(self, query: str, form: str) -> Any:
+        from urllib.error import URLError
+
+        from SPARQLWrapper import JSON, POST, SPARQLWrapper
+        from SPARQLWrapper.SPARQLExceptions import SPARQLWrapperException
+
+        wrapper = SPARQLWrapper(self.endpoint)
+        wrapper.setMethod(POST)
+        wrapper.setReturnFormat(form if form != "json" else JSON)
+        wrapper.setTimeout(self.timeout)
+        wrapper.setQuery(query)
+        try:
+            return wrapper.queryAndConvert()
+        except (URLError, OSError, SPARQLWrapperException, ValueError) as error:
+            reason = getattr(error, "reason", None) or str(error).strip().splitlines()[0]
+            raise EngineError(
+                f"{self.endpoint} did not answer the query: {reason}; check the address"
+            ) from error
+
+    def select(self, query: str) -> Table:
+        answer = self._ask(query, "json")
+        if not isinstance(answer, dict) or "head" not in answer:
+            raise EngineError(f"{self.endpoint} sent no SPARQL JSON results; check the address")
+        if "boolean" in answer:
+            return Table(("answer",), [(bool(answer["boolean"]),)])
+        columns = tuple(answer["head"]["vars"])
+
+        def value(cell: dict[str, str] | None) -> Any:
+            if cell is None:
+                return None
+            if cell["type"] == "uri":
+                return Iri(cell["value"])
+            if cell["type"] == "bnode":
+                return Blank(cell["value"])
+            return to_python(cell["value"], cell.get("datatype"))
+
+        rows = answer["results"]["bindings"]
+        return Table(columns, [tuple(value(row.get(c)) for c in columns) for row in rows])
+
+    def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
+        graph = self._ask(query, "turtle")
+        if isinstance(graph, bytes | str):
+            import rdflib
+
+            return list(rdflib.Graph().parse(data=graph, format="turtle"))
+        return list(graph)
+
+
+def make_engine(name: str) -> OxigraphEngine | RdflibEngine:
+    """The embedded engine of that name: oxigraph or rdflib."""
+    if name == "oxigraph":
+        return OxigraphEngine()
+    if name == "rdflib":
+        return RdflibEngine()
+    raise EngineError(f"unknown engine {name!r}; accepted are oxigraph and rdflib")

@@ -1,0 +1,213 @@
+"""The knowledge graph as Python developers use it: look up, query, screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from her2kg import graph, queries
+from her2kg.eligibility import BASES, JURISDICTIONS, Answers, Evaluator
+from her2kg.engines import RemoteEngine
+from her2kg.errors import DataError, EngineError, Problem
+from her2kg.names import Names
+from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
+from her2kg.records import PatientRecord, Record, load_record
+
+
+@dataclass(frozen=True)
+class Link:
+    """One statement about a term: `direction` is out (term is subject) or in (term is object)."""
+
+    direction: str
+    property: str
+    value: Any
+    label: str | None
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of the graph with what is stated about it.
+
+    Shape: `id` is the local name, `links` every statement in both directions.
+    """
+
+    id: str
+    iri: str
+    kind: str
+    label: str
+    definition: str
+    synonyms: tuple[str, ...]
+    links: tuple[Link, ...]
+
+    def __getitem__(self, property_name: str) -> list[Any]:
+        """Values of one property by its local name, as Python values or local ids."""
+        return [
+            link.value.local if isinstance(link.value, Iri) else link.value
+            for link in self.links
+            if link.direction == "out" and link.property.rsplit(":", 1)[-1] == property_name
+        ]
+
+
+class KnowledgeGraph:
+    """All knowledge of her2kg, embedded by default.
+
+    >>> kg = KnowledgeGraph()
+    >>> kg.drug("Enhertu").label
+    'trastuzumab deruxtecan'
+
+    Errors: EngineError if the engine is unknown or the endpoint does not answer;
+    DataError if `ontology` holds no module or a criterion outside the profile.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: str = "oxigraph",
+        endpoint: str | None = None,
+        ontology: str | Path | None = None,
+    ) -> None:
+        home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
+        self._remote = endpoint is not None
+        self.engine = RemoteEngine(endpoint) if endpoint else graph.load(engine, home)
+        self.names = Names(self.engine)
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        if self._remote:
+            raise EngineError(
+                "eligibility is evaluated in an embedded graph; "
+                "use KnowledgeGraph() without an endpoint"
+            )
+        return Evaluator(self.engine, self.names)
+
+    @property
+    def version(self) -> str:
+        """Version of the knowledge, from the ontology header."""
+        return self._evaluator.version
+
+    def regimen(self, name: str) -> Term:
+        """A regimen by id, label, synonym or abbreviation. Errors: UnknownTerm."""
+        return self._term(name, ("regimen",))
+
+    def drug(self, name: str) -> Term:
+        """A drug by id, label, brand, synonym or abbreviation. Errors: UnknownTerm."""
+        return self._term(name, ("drug", "product"))
+
+    def trial(self, name: str) -> Term:
+        """A trial by acronym or registry identifier. Errors: UnknownTerm."""
+        return self._term(name, ("trial",))
+
+    def adverse_event(self, name: str) -> Term:
+        """An adverse event by label, synonym or abbreviation. Errors: UnknownTerm."""
+        return self._term(name, ("adverse event",))
+
+    def terms(self, name: str) -> list[Term]:
+        """Every term of any kind that bears the name. Errors: UnknownTerm if none does."""
+        found = self.names.find(name)
+        if not found:
+            self.names.resolve(name, self.names.kinds)
+        seen = dict.fromkeys((iri, kind) for kind, iri in found)
+        return [self._describe(iri, kind) for iri, kind in seen]
+
+    def _term(self, name: str, kinds: tuple[str, ...]) -> Term:
+        iri = self.names.resolve(name, kinds)
+        kind = next(kind for kind, each in self.names.find(name, kinds) if each == iri)
+        return self._describe(iri, kind)
+
+    def _describe(self, iri: str, kind: str) -> Term:
+        rows = queries.run(self.engine, self.names, "terms/describe", {"term": f"<{iri}>"}).rows
+        links = tuple(
+            Link(direction, prop.curie, value, value_label)
+            for direction, prop, _, value, value_label in rows
+        )
+
+        def values(curie: str) -> list[Any]:
+            return [k.value for k in links if k.direction == "out" and k.property == curie]
+
+        return Term(
+            id=iri.removeprefix(BASE),
+            iri=iri,
+            kind=kind,
+            label=next(iter(values("rdfs:label")), iri),
+            definition=next(iter(values("skos:definition")), ""),
+            synonyms=tuple(sorted(values("skos:altLabel"))),
+            links=links,
+        )
+
+    def record(self, source: str | Path | bytes | Mapping[str, Any] | PatientRecord) -> Record:
+        """Read and check a patient record. Errors: DataError with every problem found."""
+        return load_record(source, names=self.names)
+
+    def eligibility(
+        self,
+        patient: str | Path | bytes | Mapping[str, Any] | PatientRecord | Record,
+        *,
+        as_of: str | date | None = None,
+        bases: Iterable[str] = BASES,
+        jurisdictions: Iterable[str] = JURISDICTIONS,
+        regimens: Iterable[str] | None = None,
+    ) -> Answers:
+        """Which regimens suit a patient, why, why not, and what is missing to tell.
+
+        `as_of` chooses which claims count: those valid on that day (the record's own day, or
+        today, if left out). The facts of the record are taken as they are.
+
+        Shape: a mapping from regimen to RegimenVerdict, eligible ones first.
+        Errors: DataError for a record with problems or a value outside what is accepted;
+        UnknownTerm for an unknown regimen.
+        """
+        record = patient if isinstance(patient, Record) else self.record(patient)
+        wanted = None
+        if regimens is not None:
+            wanted = [self.names.resolve(name, ("regimen",)) for name in regimens]
+        return self._evaluator.evaluate(
+            record,
+            as_of=_day(as_of) if as_of is not None else record.as_of or date.today(),
+            bases=_subset("basis", bases, BASES),
+            jurisdictions=_subset("jurisdiction", jurisdictions, self._jurisdictions),
+            regimens=wanted,
+        )
+
+    @cached_property
+    def _jurisdictions(self) -> tuple[str, ...]:
+        rows = queries.run(self.engine, self.names, "terms/jurisdictions", {}).rows
+        return tuple(code for _, code in rows)
+
+    def query(self, name: str, **parameters: Any) -> queries.Rows:
+        """Run a question of the library. Errors: UnknownQuery, BadParameter, EngineError."""
+        return queries.run(self.engine, self.names, name, parameters)
+
+    def select(self, sparql: str) -> queries.Rows:
+        """Run any SPARQL query; `her2kg:` and the common prefixes need no declaration.
+
+        Errors: EngineError with the place of a syntax error.
+        """
+        return queries.as_rows(self.engine.select(queries.with_prefixes(sparql)))
+
+
+def _day(value: str | date) -> date:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        problem = Problem("as_of", value, "a day as YYYY-MM-DD, such as 2026-11-22")
+        raise DataError([problem]) from None
+
+
+def _subset(path: str, given: Iterable[str], accepted: tuple[str, ...]) -> tuple[str, ...]:
+    chosen = tuple(given)
+    by_key = {name.casefold(): name for name in accepted}
+    problems = [
+        Problem(path, each, ", ".join(accepted)) for each in chosen if each.casefold() not in by_key
+    ]
+    if not chosen:
+        problems = [Problem(path, "nothing", ", ".join(accepted))]
+    if problems:
+        raise DataError(problems)
+    picked = {by_key[each.casefold()] for each in chosen}
+    return tuple(name for name in accepted if name in picked)
