@@ -183,6 +183,13 @@ class _Claim:
     criteria: tuple[_Criterion, ...]
 
 
+@dataclass(frozen=True)
+class _Caution:
+    note: RuleNote
+    criterion: Iri
+    claims: list[Iri]  # a caution confined to claims counts only while one of them is open
+
+
 class Evaluator:
     """Evaluates records against one graph; keeps what does not depend on a patient."""
 
@@ -267,11 +274,14 @@ class Evaluator:
         }
 
     @cached_property
-    def _cautions(self) -> dict[Iri, list[tuple[Iri, str, Iri, str]]]:
-        found: dict[Iri, dict[Iri, tuple[Iri, str, Iri, str]]] = defaultdict(dict)
-        for regimen, rule, label, criterion, source in self._ask("cautions"):
-            found[regimen].setdefault(rule, (rule, label, criterion, source.local))
-        return {regimen: list(rules_.values()) for regimen, rules_ in found.items()}
+    def _cautions(self) -> dict[Iri, list[_Caution]]:
+        found: dict[Iri, dict[Iri, _Caution]] = defaultdict(dict)
+        for regimen, rule, label, criterion, source, claim in self._ask("cautions"):
+            note = RuleNote(rule.local, label, source.local)
+            caution = found[regimen].setdefault(rule, _Caution(note, criterion, []))
+            if claim is not None:
+                caution.claims.append(claim)
+        return {regimen: list(cautions.values()) for regimen, cautions in found.items()}
 
     def evaluate(
         self,
@@ -372,10 +382,12 @@ class Evaluator:
                         criterion.rule.local, criterion.rule_label or "", criterion.source or ""
                     )
                     present.setdefault(note.rule, note)
+        open_claims = {c.iri for c in claims if facts.verdicts[c.iri] != "ineligible"}
         cautions = tuple(
-            RuleNote(rule.local, text, source)
-            for rule, text, criterion, source in self._cautions.get(regimen, ())
-            if facts.status(criterion) == "met"
+            caution.note
+            for caution in self._cautions.get(regimen, ())
+            if facts.status(caution.criterion) == "met"
+            and (not caution.claims or open_claims.intersection(caution.claims))
         )
         missing = {
             path
@@ -432,8 +444,10 @@ class _Facts:
         unknown = [f"<{iri}>" for iri in sorted(used) if iri not in self._status]
         self.missing: dict[Iri, list[str]] = defaultdict(list)
         if unknown:
-            for iri, path in ask("missing-facts", **{"class": unknown, "patient": f"<{patient}>"}):
-                self.missing[iri].append(path)
+            about = {"class": unknown, "patient": f"<{patient}>"}
+            for question in ("missing-facts", "missing-course-facts"):
+                for iri, path in ask(question, **about):
+                    self.missing[iri].append(path)
         self._observed = _observations(ask, patient)
 
     def status(self, iri: Iri) -> str:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from her2kg.engines import Engine, Table
 from her2kg.errors import BadParameter, UnknownQuery, UnknownTerm, did_you_mean
-from her2kg.namespaces import BASE, PREFIXES, QUERIES_HOME
 from her2kg.names import Names
+from her2kg.namespaces import BASE, PREFIXES, QUERIES_HOME
 
 if TYPE_CHECKING:
     import pandas

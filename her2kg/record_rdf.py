@@ -18,15 +18,9 @@ from rdflib.compare import to_canonical_graph
 from rdflib.plugins.parsers.notation3 import BadSyntax
 
 from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean
-from her2kg.record_checks import (
-    BASE,
-    completed_years,
-    drugs_of,
-    parse_json,
-    read_bytes,
-    read_text_of,
-    refuse_large,
-)
+from her2kg.namespaces import BASE
+from her2kg.record_checks import completed_years, drugs_of
+from her2kg.record_input import parse_json, read_bytes, read_text_of, refuse_large
 
 if TYPE_CHECKING:
     from her2kg.records import Record
@@ -160,10 +154,10 @@ class _Writer:
             self.state(node, f"{under}.{key}", value)
 
     def given(self, regimen: str | None, drugs: list[str] | None) -> list[str]:
-        """Give the drugs of a course: those listed, unless the regimen has them all and more."""
-        listed = drugs_of(self.names, drugs or [])
-        planned = drugs_of(self.names, [regimen]) if regimen is not None else []
-        return planned if set(listed) <= set(planned) else listed
+        """Give the drugs of a course: those listed or, without a list, those of the regimen."""
+        if drugs is not None:
+            return drugs_of(self.names, drugs)
+        return drugs_of(self.names, [regimen]) if regimen is not None else []
 
     def medicine(self, name: str) -> str | None:
         try:

@@ -23,13 +23,14 @@ from pydantic import (
 )
 
 from her2kg import record_checks as checks
+from her2kg import record_input as reading
 from her2kg.errors import DataError, Problem
 from her2kg.record_rdf import BASE, RDF_FORMATS, fingerprint, read_rdf
 
 if TYPE_CHECKING:
     from her2kg.record_rdf import Names, Triple
 
-MAX_RECORD_BYTES = checks.MAX_RECORD_BYTES
+MAX_RECORD_BYTES = reading.MAX_RECORD_BYTES
 DRUG_KINDS = ("drug", "product")
 REGIMEN_KINDS = ("regimen",)
 EVENT_KINDS = ("adverse event",)
@@ -40,20 +41,20 @@ def _number(unit: str, low: float = 0, high: float | None = None, *, whole: bool
     schema = {"type": "integer" if whole else "number", "minimum": low}
     if high is not None:
         schema["maximum"] = high
-    read = checks.number_reader(unit, low, high, whole=whole)
+    read = reading.number_reader(unit, low, high, whole=whole)
     return Annotated[int if whole else float, BeforeValidator(read), WithJsonSchema(schema)]
 
 
 _DAY_SCHEMA = {"type": "string", "format": "date"}
-Day = Annotated[date, BeforeValidator(checks.read_day), WithJsonSchema(_DAY_SCHEMA)]
+Day = Annotated[date, BeforeValidator(reading.read_day), WithJsonSchema(_DAY_SCHEMA)]
 DayOrFalse = Annotated[
     date | Literal[False],
-    BeforeValidator(checks.read_day_or_false),
+    BeforeValidator(reading.read_day_or_false),
     WithJsonSchema({"anyOf": [_DAY_SCHEMA, {"type": "boolean", "const": False}]}),
 ]
 Text = Annotated[
     str,
-    BeforeValidator(checks.read_text),
+    BeforeValidator(reading.read_text),
     WithJsonSchema({"type": "string", "pattern": r"\S"}),
 ]
 Percent = _number("percent", 0, 100)
@@ -128,7 +129,7 @@ class IshTest(_Part):
     recount_confirmed: StrictBool | None = _is("A second, blinded count gave the same result.")
 
 
-Ish = Annotated[IshTest, checks.ISH_SHORT_FORM]
+Ish = Annotated[IshTest, reading.ISH_SHORT_FORM]
 
 
 def _ish(description: str) -> Any:
@@ -320,7 +321,7 @@ def load_record(
     if path is not None and path.suffix.lower() in RDF_FORMATS:
         return _load_rdf(path, names)
     where = str(path) if path is not None else None
-    data, problems = checks.read_source(source if path is None else path)
+    data, problems = reading.read_source(source if path is None else path)
     model, found = _validate(data)
     problems += found
     problems += checks.check_record(model, today)
@@ -367,9 +368,9 @@ def _validate(data: Any) -> tuple[PatientRecord, list[Problem]]:
             tidy = _plain_record(PatientRecord.model_validate(data))
             return PatientRecord.model_validate(tidy), problems
         except ValidationError as error:
-            found = checks.translate(error.errors(include_url=False), data, PARTS)
+            found = reading.translate(error.errors(include_url=False), data, PARTS)
             problems += [problem for problem, _ in found]
-            data = checks.without(data, [place for _, place in found])
+            data = reading.without(data, [place for _, place in found])
 
 
 def _resolve(

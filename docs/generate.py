@@ -1,0 +1,198 @@
+"""Write the generated pages and parts of pages from the ontology, the queries and the record model.
+
+    python docs/generate.py              write what is generated
+    python docs/generate.py --outputs    also renew the outputs shown under code blocks
+    python docs/generate.py --check      write nothing; exit 1 and name what is stale
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+import blocks  # noqa: E402
+
+from her2kg import KnowledgeGraph, queries  # noqa: E402
+from her2kg.namespaces import QUERIES_HOME  # noqa: E402
+from her2kg.records import json_schema  # noqa: E402
+
+SCHEMA_PAGE = "docs/patient-record.schema.json"
+_PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+
+
+def table(head: list[str], rows: Iterator[list[str]] | list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"([|<>\[\]*_])", r"\\\1", text)
+
+
+# --- what the graph holds -----------------------------------------------------------------------
+
+
+def contents(kg: KnowledgeGraph) -> str:
+    """The counts of docs/counts.rq."""
+    rows = kg.select((ROOT / "docs" / "counts.rq").read_text(encoding="utf-8"))
+    return table(["what", "how many"], [[kind, str(number)] for _, kind, number in rows])
+
+
+def version(kg: KnowledgeGraph) -> str:
+    """The version of the knowledge, as a citation needs it."""
+    citation = kg.select(
+        "SELECT ?text WHERE { <https://w3id.org/her2kg> dcterms:bibliographicCitation ?text }"
+    )
+    return f"> {next(iter(citation))[0]} https://w3id.org/her2kg\n"
+
+
+# --- the patient record -------------------------------------------------------------------------
+
+
+def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
+
+
+def _accepted(schema: dict[str, Any]) -> str:
+    texts = []
+    for option in _options(schema):
+        kind = option.get("type")
+        if "$ref" in option:
+            name = option["$ref"].rsplit("/", 1)[-1]
+            texts.append(f"an object: see [{name}](#{name.lower()})")
+        elif "enum" in option:
+            texts.append(", ".join(f"`{value}`" for value in option["enum"]))
+        elif "const" in option:
+            texts.append(f"`{json.dumps(option['const'])}`")
+        elif kind == "array":
+            texts.append(f"a list of {_accepted(option['items'])}")
+        elif kind in ("number", "integer"):
+            low, high = option.get("minimum"), option.get("maximum")
+            kind = "whole number" if kind == "integer" else "number"
+            texts.append(f"{kind} from {low:g}" + (f" to {high:g}" if high is not None else ""))
+        elif kind == "boolean":
+            texts.append("`true`, `false`")
+        elif option.get("format") == "date":
+            texts.append("a day, `YYYY-MM-DD`")
+        elif kind == "string":
+            texts.append("text")
+        else:
+            texts.append("any JSON")
+    return " or ".join(texts)
+
+
+def _field_rows(schema: dict[str, Any]) -> list[list[str]]:
+    return [
+        [f"`{name}`", _plain(field.get("description", "")), _accepted(field)]
+        for name, field in schema["properties"].items()
+    ]
+
+
+def fields(kg: KnowledgeGraph) -> str:
+    """Every field of the record, part by part, from the JSON Schema."""
+    schema = json_schema()
+    head = ["field", "what it is", "accepted"]
+    parts = [table(head, _field_rows(schema))]
+    for name, part in sorted(schema["$defs"].items()):
+        parts.append(f"### {name}\n\n{part['description']}\n\n" + table(head, _field_rows(part)))
+    return "\n".join(parts)
+
+
+def schema_text() -> str:
+    """The published JSON Schema of the record."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+# --- queries ------------------------------------------------------------------------------------
+
+
+def _headers(folder: str) -> list[tuple[str, queries.Query]]:
+    files = sorted((QUERIES_HOME / folder).glob("*.rq"))
+    return [
+        (path.name, queries.parse_header(path.stem, path.read_text(encoding="utf-8")))
+        for path in files
+    ]
+
+
+def rules(folder: str) -> Callable[[KnowledgeGraph], str]:
+    """The rule files of one folder with their sentences."""
+
+    def write(kg: KnowledgeGraph) -> str:
+        rows = [[f"`{name}`", _plain(query.description)] for name, query in _headers(folder)]
+        return table(["rule", "what it does"], rows)
+
+    return write
+
+
+def question_index(kg: KnowledgeGraph) -> str:
+    """Every question of the library, folder by folder."""
+    by_folder: dict[str, list[queries.Query]] = {}
+    for query in queries.library().values():
+        by_folder.setdefault(query.name.rsplit("/", 1)[0], []).append(query)
+    parts = []
+    for folder, found in sorted(by_folder.items()):
+        parts.append(f"## {folder}\n")
+        for query in found:
+            parts.append(f"### {query.name}\n\n{query.description}\n")
+            if query.parameters:
+                rows = [[f"`{k}`", _plain(v)] for k, v in query.parameters.items()]
+                parts.append(table(["parameter", "what it is"], rows))
+            rows = [[f"`{name}`", _plain(text)] for name, text in query.columns.items()]
+            parts.append(table(["column", "what it is"], rows))
+            if query.example:
+                parts.append(f"Example: `{query.example}`\n")
+    return "\n".join(parts)
+
+
+PARTS: dict[str, Callable[[KnowledgeGraph], str]] = {
+    "contents": contents,
+    "citation": version,
+    "fields": fields,
+    "questions": question_index,
+    "derivation-rules": rules("derivation"),
+    "truth-rules": rules("inference"),
+}
+
+
+def generated(kg: KnowledgeGraph) -> dict[str, str]:
+    """What every page with generated parts, and the schema, should contain."""
+    found = {SCHEMA_PAGE: schema_text()}
+    for page in blocks.PAGES:
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if _PART.search(text):
+            found[page] = _PART.sub(lambda m: f"{m[1]}\n{PARTS[m[2]](kg)}\n{m[3]}", text)
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or with --check name what is stale."""
+    kg = KnowledgeGraph()
+    stale = []
+    for page, text in generated(kg).items():
+        path = ROOT / page
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(page)
+            if "--check" not in arguments:
+                path.write_text(text, encoding="utf-8")
+    if "--outputs" in arguments:
+        for page in blocks.PAGES:
+            (ROOT / page).write_text(blocks.renewed(page, kg), encoding="utf-8")
+    if "--check" in arguments and stale:
+        print(f"stale: {', '.join(stale)}; run python docs/generate.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
