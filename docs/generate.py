@@ -67,8 +67,8 @@ def _accepted(schema: dict[str, Any]) -> str:
     texts = []
     for option in _options(schema):
         kind = option.get("type")
-        if "$ref" in option:
-            name = option["$ref"].rsplit("/", 1)[-1]
+        name = option.get("$ref", "").rsplit("/", 1)[-1]
+        if name and name != "JsonValue":
             texts.append(f"an object: see [{name}](#{name.lower()})")
         elif "enum" in option:
             texts.append(", ".join(f"`{value}`" for value in option["enum"]))
@@ -104,6 +104,8 @@ def fields(kg: KnowledgeGraph) -> str:
     head = ["field", "what it is", "accepted"]
     parts = [table(head, _field_rows(schema))]
     for name, part in sorted(schema["$defs"].items()):
+        if "properties" not in part:
+            continue
         parts.append(f"### {name}\n\n{part['description']}\n\n" + table(head, _field_rows(part)))
     return "\n".join(parts)
 

@@ -206,13 +206,10 @@ def eligible_table(answers: Answers, screen: Screen) -> str:
 
 
 def _head_of_answer(page: _Page, answers: Answers) -> None:
-    page.line(("Patient ", ""), (answers.patient, "bold"), f", as of {answers.as_of}")
-    page.line(
-        f"Claims asked for: {', '.join(answers.bases)}; "
-        f"jurisdictions: {', '.join(answers.jurisdictions)}; "
-        f"knowledge {answers.knowledge_version}",
-        hang=2,
-    )
+    day = f", as of {answers.as_of} (knowledge {answers.knowledge_version})"
+    page.line("Patient ", (answers.patient, "bold"), day, hang=2)
+    bases, places = ", ".join(answers.bases), ", ".join(answers.jurisdictions)
+    page.line(f"Claims asked for: {bases}; jurisdictions: {places}", hang=2)
     page.line((DISCLAIMER, "dim"))
     if answers.scope != "inside":
         page.gap()
@@ -231,8 +228,12 @@ def _verdict_table(
     for basis in bases:
         table.add_column(heads.get(basis, basis), justify="center", width=9 if wide else 6)
     if verdict != "ineligible":
-        table.add_column("cautions" if wide else "cau-\ntions", justify="right", width=8 - 3 * (not wide))
-        table.add_column("missing" if wide else "miss-\ning", justify="right", width=8 - 3 * (not wide))
+        table.add_column(
+            "cautions" if wide else "cau-\ntions", justify="right", width=8 - 3 * (not wide)
+        )
+        table.add_column(
+            "missing" if wide else "miss-\ning", justify="right", width=8 - 3 * (not wide)
+        )
     for each in group:
         cells = [_text(page.mark(each.verdict, word=True)), _text(each.label)]
         cells += [_text(page.mark(each.by_basis[basis])) for basis in bases]
@@ -293,13 +294,18 @@ def explain_table(answers: Answers, screen: Screen, labels: Mapping[str, str]) -
         if _any_notes(regimen):
             page.gap()
             _notes(page, regimen, brief=False)
-        for number, claim in enumerate(regimen.claims, 1):
+        claims = sorted(regimen.claims, key=lambda claim: _order(claim, answers.bases))
+        for number, claim in enumerate(claims, 1):
             page.gap()
-            _claim(page, claim, f"Claim {number} of {len(regimen.claims)}: ", labels)
+            _claim(page, claim, f"Claim {number} of {len(claims)}: ", labels)
     page.gap()
     _legend(page, ("met", "unmet", "unknown", "conflicting"))
     page.line((f"Record sha256 {answers.record_sha256}", "dim"))
     return str(page)
+
+
+def _order(claim: ClaimVerdict, bases: Sequence[str]) -> tuple[int, int]:
+    return bases.index(claim.basis), _VERDICTS.index(claim.verdict)
 
 
 def _any_notes(regimen: RegimenVerdict) -> bool:
@@ -354,6 +360,8 @@ def _reason_table(page: _Page, reasons: Sequence[Reason]) -> Table:
 
 
 _SHOWN_ABOVE = {"rdfs:label", "skos:altLabel", "skos:definition"}
+# What flattening and the truth rules add to the graph; CSV and JSON have it.
+_MACHINERY = re.compile(r"her2kg:(expr\w*|hasPart|dependsOn|differsFrom|meets|fails)$")
 _SECTIONS = (("out", "What is stated of it"), ("in", "Where it is used"))
 
 
@@ -388,6 +396,7 @@ def _worth_showing(link: Any) -> bool:
     return not (
         built_in
         or isinstance(link.value, Blank)
+        or _MACHINERY.match(link.property)
         or (link.direction == "out" and link.property in _SHOWN_ABOVE)
     )
 
@@ -432,9 +441,10 @@ def rows_table(rows: Rows, screen: Screen) -> str:
     if not rows.rows:
         return ""
     shown = [[cell(value) for value in row] for row in rows.rows]
-    columns = range(len(rows.columns))
-    widest = [max([len(rows.columns[i]), *(len(row[i]) for row in shown)]) for i in columns]
-    if sum(min(width, 16) + 1 for width in widest) > screen.width + 1:
+    longest = [
+        _longest_word([name, *each]) for name, *each in zip(rows.columns, *shown, strict=True)
+    ]
+    if sum(min(width, 24) + 1 for width in longest) > screen.width + 1:
         wide = max(len(name) for name in rows.columns)
         for number, row in enumerate(shown, 1):
             if number > 1:
@@ -449,12 +459,16 @@ def rows_table(rows: Rows, screen: Screen) -> str:
         return str(page)
     table = _table()
     table.expand = False
-    for name, width in zip(rows.columns, widest, strict=True):
-        table.add_column(_text(name), overflow="fold", min_width=min(width, 12))
+    for name, width in zip(rows.columns, longest, strict=True):
+        table.add_column(_text(name), overflow="fold", min_width=min(width, 24))
     for row in shown:
         table.add_row(*(_text(value) for value in row))
     page.table(table)
     return str(page)
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=1)
 
 
 def findings_table(findings: Sequence[Finding], screen: Screen) -> str:
