@@ -130,7 +130,10 @@ def rules(folder: str) -> Callable[[KnowledgeGraph], str]:
     """The rule files of one folder with their sentences."""
 
     def write(kg: KnowledgeGraph) -> str:
-        rows = [[f"`{name}`", _plain(query.description)] for name, query in _headers(folder)]
+        rows = [
+            [f"`{name}`", f"{_plain(query.summary)}. {_plain(query.description)}"]
+            for name, query in _headers(folder)
+        ]
         return table(["rule", "what it does"], rows)
 
     return write

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from her2kg.errors import DataError, Fact, Her2kgError, Problem
+from her2kg.errors import DataError, Fact, Her2kgError, Problem, UnknownTerm
 
 if TYPE_CHECKING:
     from her2kg.eligibility import Answers
@@ -55,6 +55,8 @@ class _Commands(TyperGroup):
             code = super().main(args, prog_name, standalone_mode=False, **extra)
         except (KeyboardInterrupt, typer.Abort):
             code = 130
+        except SystemExit:  # typer's way to end when the reader of the help went away
+            code = 0
         except Her2kgError as error:
             _report(error)
             code = 2
@@ -114,7 +116,7 @@ def _say(message: str) -> None:
     """Write one message, on one line."""
     from her2kg.render import inert
 
-    sys.stderr.write(inert(" ".join(message.split())) + "\n")
+    sys.stderr.write(inert(message) + "\n")
 
 
 def _report(error: Her2kgError) -> None:
@@ -124,12 +126,12 @@ def _report(error: Her2kgError) -> None:
         for problem in error.problems:
             _say(f"{place}{problem}")
     else:
-        _say(str(error))
+        _say(" ".join(str(error).split()))
 
 
 def _usage_sentence(error: Any) -> str:
     where = error.ctx.command_path if getattr(error, "ctx", None) else "her2kg"
-    text = error.format_message().strip().rstrip(".")
+    text = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
     text = text[:1].lower() + text[1:]
     return f"{where}: {text}{' See' if text.endswith('?') else '; see'} {where} --help"
 
@@ -282,7 +284,10 @@ def show(
     from her2kg import render
 
     kg = _graph()
-    terms = kg.terms(term)
+    try:
+        terms = kg.terms(term)
+    except UnknownTerm as error:
+        raise UnknownTerm(error.term, "term", error.suggestions) from None
     if format == Format.json:
         _out(render.terms_json(terms))
     elif format == Format.csv:
@@ -536,7 +541,7 @@ def _query_dict(query: Query) -> dict[str, Any]:
     }
 
 
-def _parameters(query: Query, given: list[str]) -> dict[str, list[str]]:
+def _parameters(query: Query, given: list[str]) -> dict[str, str | list[str]]:
     """Read `--name value` and `--name=value`; --as-of is read as the parameter asOf."""
     found: dict[str, list[str]] = {}
     rest = iter(given)
@@ -555,7 +560,7 @@ def _parameters(query: Query, given: list[str]) -> dict[str, list[str]]:
                     f"parameter --{name} has no value; write --{name} value, or --{name}=value"
                 )
         found.setdefault(name, []).append(value)
-    return found
+    return {name: each[0] if len(each) == 1 else each for name, each in found.items()}
 
 
 def _sparql_text(given: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,10 +13,12 @@ from typing import Any
 from her2kg import graph, queries
 from her2kg.eligibility import BASES, JURISDICTIONS, Answers, Evaluator
 from her2kg.engines import RemoteEngine
-from her2kg.errors import DataError, EngineError, Problem
+from her2kg.errors import DataError, EngineError, Problem, UnknownTerm, did_you_mean
 from her2kg.names import Names
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
-from her2kg.records import PatientRecord, Record, load_record
+from her2kg.records import PatientRecord, Record, load_record, slug
+
+_PATIENT = re.compile(r"(her2kg:|https://w3id\.org/her2kg#)?patient_\w+")
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,25 @@ class KnowledgeGraph:
         )
 
     def record(self, source: str | Path | bytes | Mapping[str, Any] | PatientRecord) -> Record:
-        """Read and check a patient record. Errors: DataError with every problem found."""
+        """Read and check a patient record; a patient IRI stands for the example of that name.
+
+        Errors: DataError with every problem found; UnknownTerm for an unknown patient IRI.
+        """
+        if isinstance(source, str) and _PATIENT.fullmatch(source.strip()):
+            source = self._example(source.strip())
         return load_record(source, names=self.names)
+
+    @staticmethod
+    def _example(name: str) -> Path:
+        """The file of a shipped example patient, by its IRI or local name."""
+        local = name.removeprefix(BASE).removeprefix("her2kg:")
+        files = {
+            f"patient_{slug(path.stem)}": path
+            for path in sorted((ONTOLOGY_HOME / "examples").glob("*.json"))
+        }
+        if local not in files:
+            raise UnknownTerm(name, "patient", did_you_mean(local, list(files)))
+        return files[local]
 
     def eligibility(
         self,
@@ -186,7 +206,7 @@ class KnowledgeGraph:
 
         Errors: EngineError with the place of a syntax error.
         """
-        return queries.as_rows(self.engine.select(queries.with_prefixes(sparql)))
+        return queries.select(self.engine, sparql)
 
 
 def _day(value: str | date) -> date:

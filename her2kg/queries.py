@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from her2kg.engines import Engine, Table
-from her2kg.errors import BadParameter, UnknownQuery, UnknownTerm, did_you_mean
+from her2kg.errors import BadParameter, EngineError, UnknownQuery, UnknownTerm, did_you_mean
 from her2kg.names import Names
 from her2kg.namespaces import BASE, PREFIXES, QUERIES_HOME
 
@@ -220,13 +219,18 @@ def as_rows(table: Table) -> Rows:
     return Rows(table.columns, table.rows)
 
 
-def query_text(path: str) -> str:
-    """The text of a query file given by its path under `queries/`."""
-    return Path(QUERIES_HOME / f"{path}.rq").read_text(encoding="utf-8")
+def select(engine: Engine, sparql: str) -> Rows:
+    """Run any query, with declarations put in front for the common prefixes that it lacks.
 
-
-def with_prefixes(sparql: str) -> str:
-    """The query with declarations put in front for the common prefixes that it lacks."""
+    Errors: EngineError; the place of a syntax error is a place in the query as given.
+    """
     declared = {p.lower() for p in re.findall(r"(?im)^\s*PREFIX\s+([\w-]*):", sparql)}
     used = [name for name in PREFIXES if f"{name}:" in sparql and name not in declared]
-    return "".join(f"PREFIX {name}: <{PREFIXES[name]}>\n" for name in used) + sparql
+    added = "".join(f"PREFIX {name}: <{PREFIXES[name]}> " for name in used)
+    try:
+        return as_rows(engine.select(added + sparql))
+    except EngineError as error:
+        shift = len(added)
+        place = re.compile(r"\bat 1:(\d+)")
+        moved = place.sub(lambda m: f"at 1:{max(int(m[1]) - shift, 1)}", str(error))
+        raise EngineError(moved) from error

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 DISCLAIMER = "For research and education; not medical advice."
 NARROW, WIDE = 80, 120
+_FEW = 6  # undetermined regimens whose missing facts are told one by one
 
 _STYLES = {
     "eligible": "bold green",
@@ -192,14 +194,7 @@ def eligible_table(answers: Answers, screen: Screen) -> str:
         page.table(_verdict_table(page, group, answers.bases, verdict))
     page.gap()
     _legend(page, (*_VERDICTS, None))
-    noted = [each for each in answers.regimens if _has_notes(each)]
-    if noted:
-        page.gap()
-        page.line(("Cautions and missing facts", "bold"))
-    for each in noted:
-        page.gap()
-        page.line(page.mark(each.verdict), " ", (each.label, "bold"))
-        _notes(page, each, brief=True)
+    _summary_of_notes(page, answers.regimens)
     page.gap()
     page.line((f"Record sha256 {answers.record_sha256}", "dim"))
     return str(page)
@@ -258,26 +253,54 @@ def _legend(page: _Page, statuses: Iterable[str | None]) -> None:
     page.line(*parts)
 
 
-def _has_notes(regimen: RegimenVerdict) -> bool:
-    if regimen.verdict == "ineligible":
-        return bool(regimen.contraindications)
-    return bool(regimen.cautions or regimen.missing)
+def _summary_of_notes(page: _Page, regimens: Sequence[RegimenVerdict]) -> None:
+    """Cautions and missing facts by regimen; what many regimens share is told once."""
+    undetermined = [each for each in regimens if each.verdict == "undetermined"]
+    together = len(undetermined) > _FEW
+    title = "Cautions and missing facts"
+    for each in regimens:
+        if each.verdict == "ineligible":
+            continue
+        missing = () if together and each.verdict == "undetermined" else each.missing
+        if each.contraindications or each.cautions or missing:
+            if title:
+                page.gap()
+                page.line((title, "bold"))
+                title = ""
+            page.gap()
+            page.line(page.mark(each.verdict), " ", (each.label, "bold"))
+            _notes(page, each, missing, brief=True)
+    if together:
+        paths = Counter(path for each in undetermined for path in each.missing)
+        page.gap()
+        page.line(("Missing facts, and how many undetermined regimens they bear on", "bold"))
+        page.gap()
+        for path, number in sorted(paths.items(), key=lambda pair: (-pair[1], pair[0])):
+            page.line(f"{number:>4}  ", (path, _STYLES["unknown"]))
+    ineligible = [each for each in regimens if each.verdict == "ineligible"]
+    met = Counter(note for each in ineligible for note in each.contraindications)
+    if met:
+        page.gap()
+        page.line(("Contraindications met, and how many regimens they rule out", "bold"))
+        page.gap()
+        for note, number in met.items():
+            page.line(f"{number:>4}  ", note.label, (f" [{note.source}]", "dim"), hang=6)
 
 
-def _notes(page: _Page, regimen: RegimenVerdict, *, brief: bool) -> None:
-    """Contraindications, cautions and missing facts of a regimen, each with its source."""
+def _notes(
+    page: _Page, regimen: RegimenVerdict, missing: Sequence[str], *, brief: bool = False
+) -> None:
+    """Contraindications and cautions of a regimen, each with its source, then missing facts."""
     groups: list[tuple[str, str, Sequence[RuleNote]]] = [
         ("contraindication", "bold red", regimen.contraindications),
         ("caution", "bold yellow", regimen.cautions),
     ]
     for word, style, notes in groups:
-        if brief and word == "caution" and regimen.verdict == "ineligible":
-            continue
         for note in notes:
             where = note.source if brief else f"{note.rule}, {note.source}"
             page.line((f"{word}: ", style), note.label, (f" [{where}]", "dim"), indent=2, hang=2)
-    if regimen.missing and not (brief and regimen.verdict == "ineligible"):
-        page.line(("missing: ", "bold yellow"), ", ".join(regimen.missing), indent=2, hang=2)
+    if missing:
+        page.line(("missing: ", "bold yellow"), ", ".join(missing), indent=2, hang=2)
 
 
 def explain_table(answers: Answers, screen: Screen, labels: Mapping[str, str]) -> str:
@@ -291,9 +314,9 @@ def explain_table(answers: Answers, screen: Screen, labels: Mapping[str, str]) -
         page.line("Verdict: ", page.mark(regimen.verdict, word=True))
         for basis in answers.bases:
             page.line(*_basis_line(page, regimen, basis), indent=2, hang=2)
-        if _any_notes(regimen):
+        if regimen.contraindications or regimen.cautions or regimen.missing:
             page.gap()
-            _notes(page, regimen, brief=False)
+            _notes(page, regimen, regimen.missing)
         claims = sorted(regimen.claims, key=lambda claim: _order(claim, answers.bases))
         for number, claim in enumerate(claims, 1):
             page.gap()
@@ -306,10 +329,6 @@ def explain_table(answers: Answers, screen: Screen, labels: Mapping[str, str]) -
 
 def _order(claim: ClaimVerdict, bases: Sequence[str]) -> tuple[int, int]:
     return bases.index(claim.basis), _VERDICTS.index(claim.verdict)
-
-
-def _any_notes(regimen: RegimenVerdict) -> bool:
-    return bool(regimen.contraindications or regimen.cautions or regimen.missing)
 
 
 def _basis_line(page: _Page, regimen: RegimenVerdict, basis: str) -> list[Any]:
@@ -361,7 +380,7 @@ def _reason_table(page: _Page, reasons: Sequence[Reason]) -> Table:
 
 _SHOWN_ABOVE = {"rdfs:label", "skos:altLabel", "skos:definition"}
 # What flattening and the truth rules add to the graph; CSV and JSON have it.
-_MACHINERY = re.compile(r"her2kg:(expr\w*|hasPart|dependsOn|differsFrom|meets|fails)$")
+_MACHINERY = re.compile(r"her2kg:(expr\w*|hasPart|dependsOn|differsFrom|isOfKind|meets|fails)$")
 _SECTIONS = (("out", "What is stated of it"), ("in", "Where it is used"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -81,7 +83,7 @@ def test_shell_blocks_that_are_only_shown_are_known(page):
     for line in shown:
         words = line.split()
         script = words[1] if words[0] == "python" else words[0]
-        assert words[0] == "pip" or (ROOT / script).is_file(), line
+        assert script == "pip" or (ROOT / script).is_file(), line
 
 
 @pytest.mark.parametrize("page", [generate.SCHEMA_PAGE, *PAGES])
@@ -94,8 +96,6 @@ def test_generated_parts_are_fresh(page, fresh):
 
 
 def test_json_schema_accepts_the_fields_of_every_example():
-    import json
-
     known = json.loads((ROOT / generate.SCHEMA_PAGE).read_text(encoding="utf-8"))["properties"]
     for path in sorted((ROOT / "ontology" / "examples").glob("*.json")):
         assert set(json.loads(path.read_text(encoding="utf-8"))) <= set(known), path.name
@@ -103,8 +103,6 @@ def test_json_schema_accepts_the_fields_of_every_example():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_to_files_lead_somewhere(page):
-    import re
-
     text = (ROOT / page).read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
     folder = (ROOT / page).parent
@@ -194,18 +192,18 @@ def test_contributing_drug_is_found_by_its_brand(extended_kg):
 
 
 def test_contributing_regimen_is_judged(extended_kg):
-    for site, verdict in (("liver", "eligible"), ("bone", "ineligible")):
-        answers = extended_kg.eligibility(
-            second_line(metastatic_sites=[site]), jurisdictions=["US", "EU", "CN"]
-        )
-        assert answers["DV monotherapy"].verdict == verdict, site
-    unknown = second_line(metastatic_sites=None)
-    answer = extended_kg.eligibility(unknown, jurisdictions=["CN"])["DV monotherapy"]
-    assert (answer.verdict, answer.missing) == ("undetermined", ("metastatic_sites",))
-    early = extended_kg.eligibility(
-        second_line(), as_of="2025-05-08", jurisdictions=["US", "EU", "CN"]
-    )
-    assert early["DV monotherapy"].claims == ()
+    cases = [
+        (second_line(), "eligible"),
+        (second_line(prior_therapies=[]), "ineligible"),
+        (second_line(metastatic_sites=None), "undetermined"),
+    ]
+    for record, verdict in cases:
+        answer = extended_kg.eligibility(record, jurisdictions=["CN"])["DV monotherapy"]
+        assert answer.verdict == verdict, record
+        assert "LiverMetastasesPatient" in {reason.criterion for reason in answer.reasons}
+    assert answer.missing == ("metastatic_sites",)
+    day_before = extended_kg.eligibility(second_line(), as_of="2025-05-08", jurisdictions=["CN"])
+    assert day_before["DV monotherapy"].claims == ()
 
 
 def test_contributing_safety_rule_is_shown(extended_kg):
