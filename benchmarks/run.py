@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = ROOT / "docs" / "benchmarks.md"
 EXAMPLE = ROOT / "ontology" / "examples" / "second-line-after-thp.json"
 _CLI = "import sys; from her2kg.cli import main; sys.exit(main())"
+_CLAIM = re.compile(r"^\s*(her2kg:(?:indication_\w+|\w+Population))\n", re.MULTILINE)
+_TERM = re.compile(r"her2kg:\w+")
 
 Row = tuple[str, float, str]
 
@@ -133,16 +136,15 @@ def multiplied(source: Path, target: Path, times: int) -> None:
     for path in sorted((target / "regimens").glob("*.ttl")):
         text = path.read_text(encoding="utf-8")
         blocks = re.split(r"(?<=^ {4}\.\n)", text, flags=re.MULTILINE)
-        claims = [b for b in blocks if re.match(r"\s*her2kg:(indication_\w+|\w+Population)\n", b)]
-        names = {re.match(r"\s*(her2kg:\w+)", block)[1] for block in claims}
+        claims = "".join(b for b in blocks if _CLAIM.match(b))
+        names = set(_CLAIM.findall(claims))
         for number in range(2, times + 1):
-            for block in claims:
-                text += re.sub(
-                    r"her2kg:\w+",
-                    lambda m, n=number: f"{m[0]}_{n}" if m[0] in names else m[0],
-                    block,
-                )
+            text += _TERM.sub(partial(_renamed, names, number), claims)
         path.write_text(text, encoding="utf-8")
+
+
+def _renamed(names: set[str], number: int, term: re.Match[str]) -> str:
+    return f"{term[0]}_{number}" if term[0] in names else term[0]
 
 
 def claims_grow(runs: int, factors: tuple[int, ...]) -> list[Row]:
@@ -168,7 +170,8 @@ def claims_grow(runs: int, factors: tuple[int, ...]) -> list[Row]:
 def patients(count: int) -> list[dict[str, Any]]:
     """Records varied from the examples in age, ejection fraction, ECOG and oestrogen receptor."""
     examples = [
-        json.loads(path.read_text(encoding="utf-8")) for path in sorted(EXAMPLE.parent.glob("*.json"))
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(EXAMPLE.parent.glob("*.json"))
     ]
     found = []
     for number in range(count):
@@ -227,7 +230,7 @@ def report(rows: list[Row]) -> str:
 def main() -> None:
     """Run everything, print the table, write it if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks.md")
     parser.add_argument("--runs", type=int, default=7, help="runs of each short measurement")
     parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     asked = parser.parse_args()

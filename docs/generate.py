@@ -43,9 +43,12 @@ def _plain(text: str) -> str:
 
 
 def contents(kg: KnowledgeGraph) -> str:
-    """The counts of docs/counts.rq."""
-    rows = kg.select((ROOT / "docs" / "counts.rq").read_text(encoding="utf-8"))
-    return table(["what", "how many"], [[kind, str(number)] for _, kind, number in rows])
+    """The rows of queries/evidence/counts.rq, and how many entries are recalled."""
+    rows = [[what, str(number)] for what, number in kg.query("evidence/counts")]
+    recalled = kg.query("evidence/recalled", kind="UNDEF").to_dicts()
+    number = len({row["term"] for row in recalled})
+    rows.append(["entries of all kinds that are recalled, not verified in a source", str(number)])
+    return table(["what", "how many"], rows)
 
 
 def version(kg: KnowledgeGraph) -> str:
@@ -75,7 +78,8 @@ def _accepted(schema: dict[str, Any]) -> str:
         elif "const" in option:
             texts.append(f"`{json.dumps(option['const'])}`")
         elif kind == "array":
-            texts.append(f"a list of {_accepted(option['items'])}")
+            items = _accepted(option["items"]).replace("an object:", "objects:")
+            texts.append(f"a list of {items}")
         elif kind in ("number", "integer"):
             low, high = option.get("minimum"), option.get("maximum")
             kind = "whole number" if kind == "integer" else "number"
@@ -140,10 +144,14 @@ def rules(folder: str) -> Callable[[KnowledgeGraph], str]:
 
 
 def question_index(kg: KnowledgeGraph) -> str:
-    """Every question of the library, folder by folder."""
+    """Every question of the library, folder by folder; those of the package itself in short."""
     by_folder: dict[str, list[queries.Query]] = {}
+    internal: list[list[str]] = []
     for query in queries.library().values():
-        by_folder.setdefault(query.name.rsplit("/", 1)[0], []).append(query)
+        if query.example:
+            by_folder.setdefault(query.name.rsplit("/", 1)[0], []).append(query)
+        else:
+            internal.append([f"`{query.name}`", _plain(query.description)])
     parts = []
     for folder, found in sorted(by_folder.items()):
         parts.append(f"## {folder}\n")
@@ -154,8 +162,9 @@ def question_index(kg: KnowledgeGraph) -> str:
                 parts.append(table(["parameter", "what it is"], rows))
             rows = [[f"`{name}`", _plain(text)] for name, text in query.columns.items()]
             parts.append(table(["column", "what it is"], rows))
-            if query.example:
-                parts.append(f"Example: `{query.example}`\n")
+            parts.append(f"`{query.example}`\n")
+    parts.append("## Asked by the package itself\n")
+    parts.append(table(["question", "what it asks"], internal))
     return "\n".join(parts)
 
 

@@ -57,6 +57,12 @@ def to_python(lexical: str, datatype: str | None) -> Any:
     return lexical
 
 
+def _brief(error: Exception) -> str:
+    """The message of a parser, without the tail of a long list of what it would have accepted."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 160 else text[:157].rstrip(", ") + "..."
+
+
 class OxigraphEngine:
     """Oxigraph in memory, the default."""
 
@@ -116,7 +122,7 @@ class OxigraphEngine:
         try:
             return self.store.query(query)
         except SyntaxError as error:
-            raise EngineError(f"the query is not valid SPARQL: {error}") from error
+            raise EngineError(f"the query is not valid SPARQL: {_brief(error)}") from error
         except (ValueError, RuntimeError, OSError) as error:
             raise EngineError(f"the query failed: {error}") from error
 

@@ -123,8 +123,8 @@ class UnknownQuery(QueryError):
 
     def __str__(self) -> str:
         close = one_of([f"{name!r}" for name in self.suggestions]) if self.suggestions else ""
-        hint = f" did you mean {close}?" if close else ""
-        return f"unknown query '{self.name}';{hint} List them: her2kg queries"
+        hint = f"did you mean {close}? List" if close else "list"
+        return f"unknown query '{self.name}'; {hint} them: her2kg queries"
 
 
 class BadParameter(QueryError):

@@ -229,5 +229,4 @@ def _subset(path: str, given: Iterable[str], accepted: tuple[str, ...]) -> tuple
         problems = [Problem(path, "nothing", ", ".join(accepted))]
     if problems:
         raise DataError(problems)
-    picked = {by_key[each.casefold()] for each in chosen}
-    return tuple(name for name in accepted if name in picked)
+    return tuple(dict.fromkeys(by_key[each.casefold()] for each in chosen))

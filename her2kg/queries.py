@@ -174,7 +174,10 @@ def _terms(query: Query, parameter: str, value: Any, names: Names) -> list[str]:
         giving = _regimens_of_drug(text, names) if parameter == "regimen" else []
         if giving:
             return [f"<{iri}>" for iri in giving]
-        raise BadParameter(query.name, parameter, value, str(unknown)) from unknown
+        wanted = f"the name of a {parameter}" if parameter in names.kinds else "a term of the graph"
+        close = ", ".join(unknown.suggestions)
+        hint = f"one of {close}" if unknown.ambiguous else f"{wanted} (did you mean {close}?)"
+        raise BadParameter(query.name, parameter, value, hint if close else wanted) from unknown
     if parameter == "drug":
         return [f"<{iri}>" for iri in names.ingredients(found)]
     return [f"<{found}>"]
@@ -195,8 +198,9 @@ def bind(query: Query, parameters: dict[str, Any], names: Names) -> str:
     text = query.text
     for parameter, value in parameters.items():
         if parameter not in query.parameters:
-            accepted = ", ".join(query.parameters) or "none: it takes no parameter"
-            raise BadParameter(query.name, parameter, value, f"accepted parameters: {accepted}")
+            accepted = f"only the parameters {', '.join(query.parameters)}"
+            accepted = accepted if query.parameters else "no parameter at all"
+            raise BadParameter(query.name, parameter, value, accepted)
         many = value if isinstance(value, list | tuple | set) else [value]
         terms = [term for each in many for term in _terms(query, parameter, each, names)]
         block = f"VALUES ?{parameter} {{ {' '.join(dict.fromkeys(terms))} }}"

@@ -214,15 +214,20 @@ def test_contributing_safety_rule_is_shown(extended_kg):
         assert ("caution_child_pugh_eribulin" in rules) is shown, grade
 
 
-def test_contributing_question_runs(extended, extended_kg, monkeypatch):
+def test_contributing_question_gives_its_expected_rows(extended, extended_kg, monkeypatch):
+    (question,) = [b for b in PIECES if b.file.startswith("queries/")]
+    (proof,) = [b for b in PIECES if b.file.startswith("tests/expected/")]
+    name = question.file.removeprefix("queries/").removesuffix(".rq")
+    assert proof.file.startswith(f"tests/expected/{name}.")
     monkeypatch.setattr(queries, "QUERIES_HOME", extended / "queries")
     queries.library.cache_clear()
     try:
-        rows = extended_kg.query("evidence/claims-since", since="2025-05-09")
-        assert rows.columns == tuple(queries.find("evidence/claims-since").columns)
-        assert "indication_disitamab_vedotin_liver_metastases_cn" in {row[0].local for row in rows}
-        later = extended_kg.query("evidence/claims-since", since="2026-10-01")
-        assert len(later) < len(rows)
+        setting, *expected = proof.text.splitlines()
+        parameter, value = setting.removeprefix("# ").split("=")
+        rows = extended_kg.query(name, **{parameter: value})
+        assert rows.columns == tuple(queries.find(name).columns)
+        given = [",".join(getattr(cell, "local", str(cell)) for cell in row) for row in rows]
+        assert [",".join(rows.columns), *given] == expected
     finally:
         monkeypatch.undo()
         queries.library.cache_clear()

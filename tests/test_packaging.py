@@ -111,7 +111,8 @@ def test_wheel_holds_nothing_else(wheel):
 
 
 def test_sdist_holds_ontology_queries_and_tests(tmp_path):
-    names = tarfile.open(build("sdist", tmp_path)).getnames()
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        names = archive.getnames()
     inside = {name.split("/", 1)[1] for name in names if "/" in name}
     for wanted in (
         "dev",

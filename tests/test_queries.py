@@ -41,6 +41,8 @@ LIBRARY = queries.library()
 CASES = sorted(path.relative_to(EXPECTED).as_posix() for path in EXPECTED.rglob("*.csv"))
 # Topics that the package asks by itself; their questions need no command as an example.
 INTERNAL = {"eligibility", "terms"}
+# Questions that list the whole graph, triple by triple, where their parameter is left open.
+WHOLE_GRAPH = {"terms/describe"}
 RULES = sorted(
     path.relative_to(QUERIES_HOME).as_posix()
     for folder in ("derivation", "inference")
@@ -180,7 +182,9 @@ def test_answer_equals_expected_rows(name: str, engine: str) -> None:
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_question_has_expected_rows(name: str) -> None:
-    assert any(case.split(".")[0] == name for case in CASES), f"add tests/expected/{name}.<case>.csv"
+    assert any(case.split(".")[0] == name for case in CASES), (
+        f"add tests/expected/{name}.<case>.csv"
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -192,7 +196,7 @@ def test_expected_file_belongs_to_a_question(name: str) -> None:
     assert case.rows or case.query == "eligibility/scope", f"{name}: proves nothing without rows"
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("name", [n for n in LIBRARY if n not in WHOLE_GRAPH])
 def test_every_value_gives_the_same_rows_on_both_engines(name: str) -> None:
     query = LIBRARY[name]
     dates = {p for p in query.parameters if re.search(rf"VALUES \?{p} {{ .*xsd:date", query.text)}

@@ -1,0 +1,782 @@
+"""The command line: every command, every format, every way to be wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+from her2kg import KnowledgeGraph, render
+from her2kg.cli import app
+from her2kg.eligibility import VERDICTS
+from her2kg.queries import library
+
+ROOT = Path(__file__).parent.parent
+ANSI = re.compile(r"\x1b\[")
+COMMANDS = (
+    "eligible", "explain", "show", "queries", "run", "sparql", "schema", "check", "format",
+)  # fmt: skip
+CASE = {
+    "id": "case-1",
+    "as_of": "2026-11-22",
+    "sex": "female",
+    "age": 55,
+    "menopausal": "postmenopausal",
+    "pregnancy": "not pregnant",
+    "ecog": 1,
+    "her2_ihc": "2+",
+    "her2_ish": {"result": "positive", "ratio": 2.4, "copy_number": 6.2, "probe": "dual"},
+    "er_percent": 0,
+    "pr_percent": 0,
+    "setting": "metastatic",
+    "metastatic_sites": ["liver", "brain"],
+    "brain_mets": "active",
+    "prior_therapies": [
+        {
+            "drugs": ["trastuzumab", "pertuzumab", "docetaxel"],
+            "setting": "metastatic",
+            "start": "2025-12-01",
+            "end": "2026-08-01",
+            "outcome": "progression",
+            "progression_date": "2026-08-01",
+        }
+    ],
+    "prior_therapies_complete": True,
+    "lvef_percent": 60,
+    "labs": {"creatinine_clearance_ml_min": 90, "dpyd": "normal metaboliser"},
+    "history": {"interstitial_lung_disease": "none", "hypersensitivity": []},
+}
+EVIL = "[bold red]x[/] :smile: \x1b[31m\x9b2J\u202e\u2028{}%s"
+
+
+@pytest.fixture(scope="session")
+def kg() -> KnowledgeGraph:
+    return KnowledgeGraph()
+
+
+@pytest.fixture
+def case(tmp_path: Path):
+    """Write a record: the case with changes; a change to None takes the field out."""
+
+    def write(**changes) -> str:
+        record = {k: v for k, v in {**deepcopy(CASE), **changes}.items() if v is not None}
+        path = tmp_path / "case.json"
+        path.write_text(json.dumps(record), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def run(*args: str, stdin: str | bytes | None = None, env: dict[str, str] | None = None):
+    return CliRunner(env=env).invoke(app, list(args), input=stdin, catch_exceptions=False)
+
+
+def process(*args: str, **options) -> subprocess.CompletedProcess:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "", **options.pop("env", {})}
+    env.pop("COLUMNS", None)
+    command = [sys.executable, "-m", "her2kg", *args]
+    return subprocess.run(command, capture_output=True, env=env, timeout=60, **options)
+
+
+def assert_refused(result, lines: int | None = 1) -> list[str]:
+    """Exit 2, nothing on stdout, one clean line a problem on stderr."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert result.stderr.endswith("\n")
+    said = result.stderr[:-1].split("\n")
+    assert all(line.strip() for line in said)
+    assert all(line == render.inert(line) for line in said)
+    if lines is not None:
+        assert len(said) == lines, result.stderr
+    return said
+
+
+def assert_fits(text: str, width: int = 80) -> None:
+    assert not ANSI.search(text)
+    wide = [line for line in text.split("\n") if cell_len(line) > width]
+    assert not wide, wide
+    assert not [line for line in text.split("\n") if line != line.rstrip()]
+
+
+# Help and version
+
+
+def test_help_is_an_index_with_one_line_a_command():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "For research and education; not medical advice." in result.stdout
+    listed = re.search(r"Commands:\n(.*?)\n\n", result.stdout, re.DOTALL)[1].split("\n")
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+    assert_fits(result.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_fits(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert_fits(result.stdout)
+
+
+def test_no_command_shows_the_index_as_a_message():
+    result = run()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Commands:" in result.stderr
+
+
+def test_version_names_a_version():
+    result = run("--version")
+    assert result.exit_code == 0
+    assert re.match(r"her2kg \d+\.\d+", result.stdout)
+
+
+def test_import_of_the_command_line_leaves_rich_and_engines_alone():
+    code = "import sys, her2kg.cli; print([m for m in ('rich', 'pyoxigraph') if m in sys.modules])"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, text=True)
+    assert result.stdout == "[]\n", result.stderr
+
+
+# eligible
+
+
+def test_eligible_json_is_the_answer_of_the_library(kg, case):
+    path = case()
+    result = run("eligible", path, "--format", "json")
+    assert result.exit_code == 0
+    assert result.stdout == kg.eligibility(path).to_json() + "\n"
+    assert result.stderr == ""
+
+
+def test_eligible_json_passes_every_option_on(kg, case):
+    path = case()
+    options = ("--as-of", "2027-01-01", "--basis", "trial,label", "--jurisdiction", "us")
+    names = ("--regimen", "T-DXd", "--regimen", "THP", "--engine", "oxigraph")
+    result = run("eligible", path, *options, *names, "--format", "json")
+    expected = kg.eligibility(
+        path,
+        as_of="2027-01-01",
+        bases=["trial", "label"],
+        jurisdictions=["US"],
+        regimens=["T-DXd", "THP"],
+    )
+    assert result.stdout == expected.to_json() + "\n"
+    assert len(json.loads(result.stdout)["regimens"]) == 2
+
+
+def test_eligible_table_holds_every_regimen_under_its_verdict(kg, case):
+    path = case()
+    answers = kg.eligibility(path)
+    result = run("eligible", path)
+    assert result.exit_code == 0
+    assert_fits(result.stdout)
+    flat = " ".join(result.stdout.split())
+    for verdict in VERDICTS:
+        number = sum(each.verdict == verdict for each in answers.regimens)
+        plural = "" if number == 1 else "s"
+        assert (f"{verdict.capitalize()}: {number} regimen{plural}" in flat) == bool(number)
+    for each in answers.regimens:
+        assert each.label.split()[0] in flat
+    for word in ("✓ eligible", "✗ ineligible", "Patient case-1, as of 2026-11-22"):
+        assert word in flat
+    assert "For research and education; not medical advice." in flat
+    assert answers.record_sha256 in flat
+
+
+def test_eligible_table_tells_cautions_and_missing_facts(kg, case):
+    path = case()
+    shown = " ".join(run("eligible", path).stdout.split())
+    eligible = [each for each in kg.eligibility(path).regimens if each.verdict == "eligible"]
+    assert any(each.cautions for each in eligible)
+    for each in eligible:
+        assert all(note.label in shown for note in each.cautions)
+        assert all(path in shown for path in each.missing)
+
+
+def test_eligible_csv_has_one_row_per_regimen_and_claim(kg, case):
+    path = case()
+    rows = list(csv.DictReader(io.StringIO(run("eligible", path, "--format", "csv").stdout)))
+    answers = kg.eligibility(path)
+    expected = [
+        (each.regimen, claim.claim if claim else "")
+        for each in answers.regimens
+        for claim in (each.claims or [None])
+    ]
+    assert [(row["regimen"], row["claim"]) for row in rows] == expected
+    assert {row["scope"] for row in rows} == {"inside"}
+
+
+def test_eligible_reads_stdin(case):
+    path = Path(case())
+    result = run("eligible", "-", "--format", "json", stdin=path.read_text())
+    assert result.stdout == run("eligible", str(path), "--format", "json").stdout
+
+
+def test_eligible_without_any_eligible_regimen_exits_0(case):
+    result = run("eligible", case(pregnancy="pregnant", menopausal=None), "--regimen", "THP")
+    assert result.exit_code == 0
+    assert "Ineligible: 1 regimen" in result.stdout
+    assert "Contraindications met" in result.stdout
+
+
+def test_earlier_day_is_noted(case):
+    path = case()
+    result = run("eligible", path, "--as-of", "2026-07-01", "--regimen", "THP")
+    assert result.exit_code == 0
+    assert result.stderr.count("\n") == 1
+    assert "2026-11-22" in result.stderr and "only chooses which claims count" in result.stderr
+    assert run("eligible", path, "--as-of", "2026-11-22", "--regimen", "THP").stderr == ""
+
+
+def test_what_is_not_interpreted_is_noted(case):
+    result = run("eligible", case(conditions=["migraine"], medications=["no such medicine"]))
+    assert result.exit_code == 0
+    assert result.stderr.split("\n") == [
+        'note: not interpreted: conditions: "migraine"',
+        'note: not interpreted: medications: "no such medicine"',
+        "",
+    ]
+
+
+@pytest.fixture
+def in_situ(case) -> str:
+    gone = ("metastatic_sites", "brain_mets", "prior_therapies", "her2_ish")
+    return case(setting=None, invasive=False, **dict.fromkeys(gone))
+
+
+def test_outside_the_knowledge_is_prominent(kg, in_situ):
+    answers = kg.eligibility(in_situ)
+    assert answers.scope == "outside"
+    for command in (("eligible", in_situ), ("explain", in_situ, "THP")):
+        result = run(*command)
+        assert result.exit_code == 0
+        head = " ".join(result.stdout[:900].split())
+        assert f"OUTSIDE THE KNOWLEDGE {answers.scope_note}" in head
+        assert_fits(result.stdout)
+    result = run("eligible", in_situ, "--format", "csv")
+    assert "outside the knowledge" in result.stderr
+    assert {row["scope"] for row in csv.DictReader(io.StringIO(result.stdout))} == {"outside"}
+
+
+def test_many_undetermined_regimens_share_one_list_of_missing_facts(case):
+    bare = dict.fromkeys(CASE)
+    result = run("eligible", case(**{**bare, "id": "bare", "setting": "metastatic"}))
+    assert result.exit_code == 0
+    assert "how many undetermined regimens they bear on" in result.stdout
+    assert "her2_ihc" in result.stdout
+    assert_fits(result.stdout)
+
+
+def test_regimen_without_such_a_claim_is_noted(kg, case):
+    path = case()
+    only = min(set(kg.eligibility(path)) - set(kg.eligibility(path, bases=["label"])))
+    result = run("eligible", path, "--regimen", only, "--basis", "label")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"note: '{only}' has no claim of basis label")
+    (line,) = assert_refused(run("explain", path, only, "--basis", "label"))
+    assert "ask for another basis" in line
+
+
+# explain
+
+
+def test_explain_shows_every_claim_and_reason(kg, case):
+    path = case()
+    verdict = kg.eligibility(path)["T-DXd"]
+    result = run("explain", path, "T-DXd")
+    assert result.exit_code == 0
+    assert_fits(result.stdout)
+    flat = "".join(result.stdout.split())
+    for claim in verdict.claims:
+        assert claim.claim in flat and claim.source in flat
+    assert f"Claim {len(verdict.claims)} of {len(verdict.claims)}" in result.stdout
+    assert result.stdout.count("not: pregnancy") == len(verdict.claims)
+    assert "✗ unmet" in result.stdout
+
+
+def test_explain_json_is_the_answer_of_the_library(kg, case):
+    path = case()
+    result = run("explain", path, "Enhertu", "--basis", "label", "--format", "json")
+    expected = kg.eligibility(path, regimens=["Enhertu"], bases=["label"])
+    assert result.stdout == expected.to_json() + "\n"
+
+
+def test_explain_csv_has_one_row_per_reason(kg, case):
+    path = case()
+    rows = list(csv.DictReader(io.StringIO(run("explain", path, "THP", "--format", "csv").stdout)))
+    reasons = [r for claim in kg.eligibility(path)["THP"].claims for r in claim.reasons]
+    assert [(row["criterion"], row["status"], row["source"]) for row in rows] == [
+        (reason.criterion, reason.status, reason.source) for reason in reasons
+    ]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "ontology" / "examples").glob("*.json")), ids=str)
+def test_every_example_is_shown_in_80_columns(path):
+    result = run("eligible", str(path))
+    assert result.exit_code == 0
+    assert_fits(result.stdout)
+
+
+# Untrusted text
+
+
+def test_text_of_a_record_is_inert_in_tables(case):
+    path = case(id=EVIL, tnm=EVIL, nodes=EVIL, conditions=[EVIL])
+    for args in (("eligible", path), ("explain", path, "T-DXd", "--basis", "label")):
+        result = run(*args)
+        assert result.exit_code == 0
+        for text in (result.stdout, result.stderr):
+            assert all(line == render.inert(line) for line in text.split("\n"))
+        assert "[bold red]x[/] :smile: \\x1b[31m\\x9b2J\\u202e\\u2028{}%s" in result.stdout
+
+
+def test_text_of_a_record_is_no_formula_in_csv(case):
+    path = case(id="=HYPERLINK(1)")
+    for args in (("eligible", path), ("explain", path, "THP")):
+        rows = csv.DictReader(io.StringIO(run(*args, "--format", "csv").stdout))
+        assert {row["patient"] for row in rows} == {"'=HYPERLINK(1)"}
+
+
+def test_field_name_cannot_break_the_line(tmp_path):
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps({"id": "x", "\x1b[2J\nTraceback": 1}))
+    result = run("eligible", str(path))
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "\\x1b[2J" in result.stderr and "\x1b" not in result.stderr
+
+
+# show
+
+
+def test_show_prints_a_term_with_readable_links(kg):
+    result = run("show", "tucatinib")
+    assert result.exit_code == 0
+    assert_fits(result.stdout)
+    flat = " ".join(result.stdout.split())
+    assert kg.drug("tucatinib").definition in flat
+    assert "Tukysa" in flat and "active ingredient: Tukysa [product_tukysa]" in flat
+    assert "her2kg:" not in flat and "differs from" not in flat
+
+
+def test_show_prints_each_term_of_an_ambiguous_name(kg):
+    terms = kg.terms("T-DXd")
+    assert len(terms) > 1
+    result = run("show", "T-DXd")
+    assert f"{len(terms)} terms bear this name." in result.stdout
+    for term in terms:
+        assert f"{term.kind}, {term.id}" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "name", ["NCT03529110", "ILD", "Her2PositivePatient", "statement_asco_2022_2_1"]
+)
+def test_show_knows_every_kind(name):
+    result = run("show", name)
+    assert result.exit_code == 0
+    assert_fits(result.stdout)
+
+
+def test_show_writes_json_and_csv(kg):
+    term = kg.drug("tucatinib")
+    (found,) = json.loads(run("show", "tucatinib", "--format", "json").stdout)
+    assert (found["id"], found["label"], found["kind"]) == (term.id, term.label, "drug")
+    assert len(found["links"]) == len(term.links)
+    rows = list(csv.DictReader(io.StringIO(run("show", "tucatinib", "--format", "csv").stdout)))
+    assert len(rows) == len(term.links)
+
+
+# queries, run, sparql
+
+
+def test_queries_lists_every_question():
+    result = run("queries")
+    assert_fits(result.stdout)
+    assert all(name in result.stdout for name in library())
+    found = json.loads(run("queries", "--format", "json").stdout)
+    assert [query["name"] for query in found] == list(library())
+    rows = list(csv.DictReader(io.StringIO(run("queries", "--format", "csv").stdout)))
+    assert [row["name"] for row in rows] == list(library())
+
+
+def test_queries_looks_for_text():
+    result = run("queries", "which claims")
+    assert "eligibility/claims" in result.stdout and "terms/values" not in result.stdout
+
+
+def test_queries_with_a_name_prints_header_and_text():
+    query = library()["terms/describe"]
+    for name in ("terms/describe", "describe"):
+        result = run("queries", name)
+        assert result.exit_code == 0
+        assert query.text in result.stdout
+    found = json.loads(run("queries", "describe", "--format", "json").stdout)
+    assert found["parameters"] == query.parameters and found["text"] == query.text
+    assert "parameter,term," in run("queries", "describe", "--format", "csv").stdout
+
+
+def test_run_takes_dynamic_parameters(kg):
+    expected = kg.query("terms/describe", term="drug_tucatinib")
+    for args in (
+        ("--term", "drug_tucatinib", "--format", "json"),
+        ("--format", "json", "--term=drug_tucatinib"),
+    ):
+        found = json.loads(run("run", "terms/describe", *args).stdout)
+        assert len(found) == len(expected)
+        assert tuple(found[0]) == expected.columns
+    twice = run("run", "describe", "--term", "drug_tucatinib", "--term", "THP", "--format", "csv")
+    assert twice.exit_code == 0
+    assert len(twice.stdout.split("\n")) > len(expected) + 2
+
+
+def test_run_reads_a_dashed_parameter_as_camel_case(kg):
+    query = next((q for q in library().values() if "asOf" in q.parameters), None)
+    assert query is not None
+    result = run("run", query.name, "--as-of", "2026-11-22")
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(library()))
+def test_every_question_is_shown_in_80_columns(name):
+    result = run("run", name)
+    assert result.exit_code == 0, result.stderr
+    assert_fits(result.stdout)
+    assert result.stdout or result.stderr == "no rows\n"
+
+
+LABELS = "SELECT ?r ?label WHERE { ?r a her2kg:Regimen ; rdfs:label ?label } ORDER BY ?r LIMIT 3"
+
+
+def test_sparql_reads_text_file_and_stdin(kg, tmp_path):
+    path = tmp_path / "labels.rq"
+    path.write_text(LABELS)
+    expected = [{"r": str(iri), "label": label} for iri, label in kg.select(LABELS)]
+    for args, stdin in (((LABELS,), None), ((str(path),), None), (("-",), LABELS)):
+        result = run("sparql", *args, "--format", "json", stdin=stdin)
+        assert json.loads(result.stdout) == expected
+    table = run("sparql", LABELS).stdout
+    assert "regimen_" in table and "https://" not in table
+    assert "https://w3id.org/her2kg#regimen_" in run("sparql", LABELS, "--format", "csv").stdout
+
+
+def test_sparql_writes_values_as_they_are():
+    text = 'SELECT (1.50 AS ?n) (true AS ?b) ("2026-11-22"^^xsd:date AS ?d) ("=1\x1b" AS ?t) ?u {}'
+    (row,) = json.loads(run("sparql", text, "--format", "json").stdout)
+    assert row == {"n": 1.5, "b": True, "d": "2026-11-22", "t": "=1\x1b", "u": None}
+    assert (
+        run("sparql", text, "--format", "csv").stdout == "n,b,d,t,u\n1.5,true,2026-11-22,=1\\x1b,\n"
+    )
+    assert "\x1b" not in run("sparql", text).stdout
+
+
+def test_sparql_without_rows_says_so():
+    result = run("sparql", "SELECT ?x WHERE { ?x a owl:Nothing }")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no rows\n")
+    assert (
+        run("sparql", "SELECT ?x WHERE { ?x a owl:Nothing }", "--format", "json").stdout == "[]\n"
+    )
+
+
+def test_sparql_asks_and_constructs():
+    assert json.loads(run("sparql", "ASK {}", "--format", "json").stdout) == [{"answer": True}]
+    text = "CONSTRUCT { ?d a owl:Thing } WHERE { ?d a her2kg:Regimen }"
+    assert "subject,predicate,object" in run("sparql", text, "--format", "csv").stdout
+
+
+# schema, check, format
+
+
+def test_schema_is_json_schema():
+    found = json.loads(run("schema").stdout)
+    assert found["$schema"].startswith("https://json-schema.org/")
+    assert "her2_ihc" in found["properties"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small ontology in its canonical form."""
+    (tmp_path / "ontology").mkdir()
+    (tmp_path / "queries" / "hygiene").mkdir(parents=True)
+    (tmp_path / "ontology" / "her2kg.ttl").write_text(
+        "@prefix owl: <http://www.w3.org/2002/07/owl#> .\n<https://w3id.org/her2kg> a owl:Ontology ."
+    )
+    assert run("format", "--root", str(tmp_path)).exit_code == 0
+    return tmp_path
+
+
+def test_format_lists_what_changed(project):
+    path = project / "ontology" / "her2kg.ttl"
+    good = path.read_text()
+    assert run("format", "--check", "--root", str(project)).exit_code == 0
+    path.write_text(good.replace("\n", "\n\n"))
+    result = run("format", "--check", "--root", str(project))
+    assert (result.exit_code, result.stdout) == (1, "ontology/her2kg.ttl\n")
+    assert path.read_text() != good
+    result = run("format", "--root", str(project))
+    assert (result.exit_code, result.stdout) == (0, "ontology/her2kg.ttl\n")
+    assert path.read_text() == good
+    result = run("format", "--root", str(project))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no files changed\n")
+
+
+def test_check_groups_findings_by_rule(project):
+    result = run("check", "--root", str(project))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no findings\n")
+    path = project / "ontology" / "her2kg.ttl"
+    path.write_text(path.read_text() + "\n\n")
+    result = run("check", "--root", str(project))
+    assert result.exit_code == 1
+    assert result.stdout.startswith("format: 1 finding\n  ontology/her2kg.ttl: ")
+    assert result.stderr == "1 finding\n"
+    assert_fits(result.stdout)
+    (finding,) = json.loads(run("check", "--root", str(project), "--format", "json").stdout)
+    assert finding["rule"] == "format"
+    assert (
+        "rule,term,problem\nformat,"
+        in run("check", "--root", str(project), "--format", "csv").stdout
+    )
+
+
+def test_format_refuses_broken_turtle(project):
+    (project / "ontology" / "her2kg.ttl").write_text("this is no Turtle")
+    assert_refused(run("format", "--root", str(project)))
+    assert run("check", "--root", str(project)).exit_code == 1
+
+
+# Wrong input
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"id": "x"', "not JSON (line 1, column 11"),
+        (b"", "an empty file"),
+        (b" \n", "an empty file"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\xff\xfe", "not UTF-8"),
+        (b"[]", "a list"),
+        (b"null", "null"),
+        (b'{"id": "x", "id": "y"}', "twice"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"id": "\xff"}', "not UTF-8"),
+    ],
+)  # fmt: skip
+def test_unreadable_record_is_refused(tmp_path, content, said):
+    path = tmp_path / "record.json"
+    path.write_bytes(content)
+    (line,) = assert_refused(run("eligible", str(path)))
+    assert str(path) in line and said in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"her2": "3+"}, ["her2: ", "her2_ihc"]),
+        ({"her2_ihc": "4+"}, ['her2_ihc: given "4+"', "3+"]),
+        ({"lvef_percent": "60 %"}, ['lvef_percent: given "60 %"', "percent"]),
+        ({"labs": {"bilirubin_mg_dl": 1}}, ["labs.bilirubin_mg_dl", "bilirubin_x_uln"]),
+        ({"prior_therapies": [{"drugs": ["trastuzumb"]}]}, ["trastuzumb", "trastuzumab"]),
+        ({"prior_therapies": [{"regimen": "THPP"}]}, ["THPP", "prior_therapies[0].regimen"]),
+        ({"surgery_date": "2024-02-30"}, ["surgery_date", "2024-02-30"]),
+        ({"surgery_date": "2999-01-01"}, ["surgery_date", "2999-01-01"]),
+        ({"prior_therapies": [{"drugs": None, "start": "2026-02-01", "end": "2026-01-01"}]}, ["2026-01-01"]),
+        ({"menopausal": None, "sex": "male", "pregnancy": "pregnant"}, ["pregnancy"]),
+        ({"brain_mets": "none"}, ["brain_mets"]),
+    ],
+)  # fmt: skip
+def test_wrong_record_is_refused(case, changes, said):
+    path = case(**changes)
+    (line,) = assert_refused(run("eligible", path))
+    assert line.startswith(path)
+    assert all(part in line for part in said), line
+    assert_refused(run("explain", path, "THP"))
+
+
+def test_each_problem_has_a_line(case):
+    assert_refused(run("eligible", case(her2_ihc="4+", age=400, lvef_percent="x")), lines=3)
+
+
+def test_missing_file_and_directory_are_refused(tmp_path):
+    (line,) = assert_refused(run("eligible", str(tmp_path / "none.json")))
+    assert "does not exist" in line
+    (line,) = assert_refused(run("eligible", str(tmp_path)))
+    assert "a directory" in line
+    assert_refused(run("eligible", "x" * 5000))
+    assert_refused(run("eligible", "-", stdin=""))
+
+
+def test_100_megabytes_of_nonsense_are_refused(tmp_path):
+    path = tmp_path / "huge.json"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    (line,) = assert_refused(run("eligible", str(path)))
+    assert "100.00 MB" in line
+    (line,) = assert_refused(run("sparql", str(path)))
+    assert "longer" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--as-of", "tomorrow"), "YYYY-MM-DD"),
+        (("--as-of", "2026-02-30"), "YYYY-MM-DD"),
+        (("--basis", "labels"), "label, guideline, trial"),
+        (("--basis", "label,opinion"), "label, guideline, trial"),
+        (("--basis", ""), "label, guideline, trial"),
+        (("--jurisdiction", "Mars"), "US"),
+        (("--engine", "virtuoso"), "oxigraph and rdflib"),
+        (("--regimen", "THPP"), "did you mean"),
+        (("--format", "xml"), "'csv'"),
+        (("--nonsense",), "--nonsense"),
+        (("one too many",), "one too many"),
+        (("--as-of",), "--as-of"),
+    ],
+)
+def test_wrong_option_is_refused(case, options, said):
+    (line,) = assert_refused(run("eligible", case(), *options))
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("explian",), "'explain'"),
+        (("eligible",), "'PATIENT'; see her2kg eligible --help"),
+        (("explain", "x.json"), "'REGIMEN'"),
+        (("show", "trastuzumb"), "unknown term 'trastuzumb'; did you mean 'trastuzumab'"),
+        (("show", "zzzz"), "unknown term 'zzzz'"),
+        (("queries", "no question has this"), "unknown query"),
+        (("run", "no-such-question"), "her2kg queries"),
+        (("run", "terms/descrbe"), "did you mean 'terms/describe'"),
+        (("run", "--term", "drug_tucatinib", "terms/describe"), "her2kg run NAME"),
+        (("run", "terms/describe", "--drug", "tucatinib"), "term"),
+        (("run", "terms/describe", "--term", "zzzz"), "zzzz"),
+        (("run", "terms/describe", "--term"), "--term value"),
+        (("run", "terms/describe", "--term", "--term", "x"), "--term value"),
+        (("run", "terms/describe", "drug_tucatinib"), "--name value"),
+        (("sparql", "SELECT ?x WHERE { ?x a ?y "), "1:27"),
+        (("sparql", "DELETE WHERE { ?s ?p ?o }"), "not valid SPARQL"),
+        (("sparql", ""), "not valid SPARQL"),
+        (("sparql", "none.rq"), "does not exist"),
+        (("sparql", "."), "a directory"),
+        (("check", "--root", "none"), "holds ontology/"),
+        (("format", "--root", "none"), "holds ontology/"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_refused(args, said):
+    (line,) = assert_refused(run(*args))
+    assert said in line
+
+
+def test_unknown_regimen_is_refused_with_suggestions(case):
+    (line,) = assert_refused(run("explain", case(), "trastuzumab deruxtecan monotherpy"))
+    assert "did you mean 'Trastuzumab deruxtecan monotherapy'" in line
+
+
+def test_sparql_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "query.rq"
+    path.write_bytes(b"\x89PNG\xff")
+    (line,) = assert_refused(run("sparql", str(path)))
+    assert "not UTF-8" in line
+
+
+def test_missing_package_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyoxigraph", None)
+    (line,) = assert_refused(run("sparql", "ASK {}"))
+    assert line.startswith("this needs pyoxigraph, which is not installed")
+
+
+def test_interrupt_is_quiet(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("her2kg.cli._graph", interrupted)
+    result = run("show", "THP")
+    assert (result.exit_code, result.output) == (130, "")
+
+
+# Whole processes
+
+
+def test_process_writes_utf8_without_colour_when_piped(kg, case):
+    path = case()
+    plain = process("eligible", path)
+    assert (plain.returncode, plain.stderr) == (0, b"")
+    assert_fits(plain.stdout.decode())
+    assert "✓" in plain.stdout.decode()
+    ascii_ = process("eligible", path, "--format", "json", env={"PYTHONIOENCODING": "ascii"})
+    assert ascii_.stdout.decode() == kg.eligibility(path).to_json() + "\n"
+
+
+def test_process_refuses_with_exit_2(case):
+    result = process("eligible", case(her2_ihc="4+"))
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"her2_ihc" in result.stderr and b"Traceback" not in result.stderr
+
+
+def test_process_is_quiet_when_its_reader_goes(case):
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for args in (["explain", case(), "T-DXd"], ["schema"], ["--help"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "her2kg", *args]
+        result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=env, timeout=60)
+        os.close(writer)
+        assert (result.returncode, result.stderr) == (0, b""), args
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_process_that_cannot_write_says_so():
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "her2kg", "schema"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=env, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.startswith(b"the output cannot be written") and result.stderr[-1:] == b"\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("extra", "colour"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_process_has_colour_on_a_terminal(case, extra, colour):
+    import pty
+
+    main, side = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **extra}
+    if colour:
+        env.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "her2kg", "eligible", case(), "--regimen", "THP"]
+    with subprocess.Popen(command, stdout=side, env=env) as running:
+        os.close(side)
+        seen = b""
+        try:
+            while chunk := os.read(main, 65536):
+                seen += chunk
+        except OSError:
+            pass
+    os.close(main)
+    assert running.returncode == 0
+    assert bool(ANSI.search(seen.decode())) == colour
+    assert "Pertuzumab" in seen.decode()
+
+
+def test_ascii_terminal_gets_ascii_marks(kg, case):
+    answers = kg.eligibility(case())
+    text = render.eligible_table(answers, render.Screen(unicode=False))
+    assert text.isascii() and "+ eligible" in text and "x ineligible" in text
+
+
+def test_wide_screen_is_used(kg, case):
+    answers = kg.eligibility(case())
+    text = render.eligible_table(answers, render.Screen(width=120))
+    assert "guideline" in text.split("verdict")[1] and "cautions" in text
+    assert_fits(text, 120)
