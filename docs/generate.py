@@ -178,13 +178,18 @@ PARTS: dict[str, Callable[[KnowledgeGraph], str]] = {
 }
 
 
+def has_parts(page: str) -> bool:
+    """Whether a page has generated parts."""
+    path = ROOT / page
+    return path.exists() and _PART.search(path.read_text(encoding="utf-8")) is not None
+
+
 def generated(kg: KnowledgeGraph) -> dict[str, str]:
     """What every page with generated parts, and the schema, should contain."""
     found = {SCHEMA_PAGE: schema_text()}
     for page in blocks.PAGES:
-        path = ROOT / page
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        if _PART.search(text):
+        if has_parts(page):
+            text = (ROOT / page).read_text(encoding="utf-8")
             found[page] = _PART.sub(lambda m: f"{m[1]}\n{PARTS[m[2]](kg)}\n{m[3]}", text)
     return found
 

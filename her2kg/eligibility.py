@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -160,8 +160,7 @@ class _Criterion:
     label: str
     required: str
     wanted: bool
-    rule: Iri | None
-    rule_label: str | None
+    rules: tuple[RuleNote, ...]  # safety rules behind it; none for a criterion of the population
     rule_from: date | None
     source: str | None
 
@@ -207,22 +206,24 @@ class Evaluator:
 
     @cached_property
     def _claims(self) -> list[_Claim]:
-        criteria: dict[Iri, dict[tuple[Any, ...], _Criterion]] = defaultdict(dict)
+        criteria: dict[Iri, dict[tuple[Iri, bool], _Criterion]] = defaultdict(dict)
         for row in self._ask("claim-criteria"):
             claim, iri, label, required, wanted, rule, rule_label, rule_from, source, _ = row
-            criteria[claim].setdefault(
-                (iri, rule),
-                _Criterion(
-                    iri,
-                    label,
-                    required,
-                    wanted,
-                    rule,
-                    rule_label,
-                    rule_from,
-                    source.local if source else None,
-                ),
-            )
+            local = source.local if source else None
+            notes = (RuleNote(rule.local, rule_label, local or ""),) if rule else ()
+            known = criteria[claim].get((iri, wanted))
+            if known is None:
+                criteria[claim][iri, wanted] = _Criterion(
+                    iri, label, required, wanted, notes, rule_from, local
+                )
+            elif notes and notes[0].rule not in {note.rule for note in known.rules}:
+                # The same class behind the rules of two drugs is one reason, from the first day.
+                earliest = (
+                    min(known.rule_from, rule_from) if known.rule_from and rule_from else None
+                )
+                criteria[claim][iri, wanted] = replace(
+                    known, rules=known.rules + notes, rule_from=earliest
+                )
         sources: dict[Iri, str] = {}
         for claim, source in self._ask("claim-sources"):
             # A statement or trial names the claim better than the document it was read in.
@@ -374,14 +375,10 @@ class Evaluator:
         present: dict[str, RuleNote] = {}
         for claim in claims:
             for criterion in claim.criteria:
-                absent = criterion.rule is None or criterion.wanted
-                if absent or not _counts(criterion, as_of):
+                if criterion.wanted or not _counts(criterion, as_of):
                     continue
                 if facts.status(criterion.iri) == "met":
-                    note = RuleNote(
-                        criterion.rule.local, criterion.rule_label or "", criterion.source or ""
-                    )
-                    present.setdefault(note.rule, note)
+                    present.update((note.rule, note) for note in criterion.rules)
         open_claims = {c.iri for c in claims if facts.verdicts[c.iri] != "ineligible"}
         cautions = tuple(
             caution.note
@@ -492,26 +489,34 @@ class _Facts:
 def _observations(ask: Any, patient: str) -> dict[Iri, str]:
     """For each class, what the record says of it, in words."""
     courses = _courses(ask, patient)
-    bearing: dict[Iri, list[str]] = defaultdict(list)
+    bearing: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for iri, course, status in ask("course-observations", patient=f"<{patient}>"):
-        mark = "" if status == "met" else " (may count)"
-        bearing[iri].append(courses.get(course, course.local) + mark)
+        bearing[iri][status].append(courses.get(course, course.local))
     stated: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    history: set[Iri] = set()
+    history: dict[Iri, bool] = {}
     for iri, _, label, value, value_label, unit, about_courses in ask(
         "observations", patient=f"<{patient}>"
     ):
         if about_courses:
-            history.add(iri)
-        elif value is not None:
+            history[iri] = value == "complete"
+        else:
             stated[iri][label].append(_shown(value, value_label, unit))
     found = {}
     for iri in {*stated, *history}:
         parts = [f"{label}: {', '.join(values)}" for label, values in sorted(stated[iri].items())]
         if iri in history:
-            parts.append("; ".join(bearing[iri]) or "no such course recorded")
+            parts.append(_history(bearing[iri], complete=history[iri]))
         found[iri] = "; ".join(parts)
     return found
+
+
+def _history(bearing: dict[str, list[str]], *, complete: bool) -> str:
+    """Which courses bear on a criterion, and whether the list of courses is complete."""
+    parts = list(bearing["met"])
+    parts += [f"{course} (may count)" for course in bearing["unknown"]]
+    parts += [f"{course} (does not count)" for course in bearing["outside"]]
+    text = "; ".join(parts) or "no such course recorded"
+    return text if complete else f"{text}; the list of therapies is not stated to be complete"
 
 
 def _courses(ask: Any, patient: str) -> dict[Iri, str]:

@@ -19,6 +19,9 @@ XSD = "http://www.w3.org/2001/XMLSchema#"
 _INTEGERS = {XSD + name for name in ("integer", "int", "long", "nonNegativeInteger")}
 
 
+_RENEW_AFTER = 50_000  # removed quads: some fifty patients
+
+
 class Table(NamedTuple):
     """Rows of one SELECT (or one ASK: a single column `answer`)."""
 
@@ -73,6 +76,7 @@ class OxigraphEngine:
 
         self._ox = pyoxigraph
         self.store = pyoxigraph.Store()
+        self._removed = 0
 
     def load_file(self, path: Path) -> None:
         formats = {
@@ -108,6 +112,12 @@ class OxigraphEngine:
         for subject in subjects:
             for quad in list(self.store.quads_for_pattern(self._term(subject), None, None)):
                 self.store.remove(quad)
+                self._removed += 1
+        if self._removed > _RENEW_AFTER:
+            # The store in memory keeps what was removed and slows down; a copy starts afresh.
+            fresh = self._ox.Store()
+            fresh.bulk_extend(self.store)
+            self.store, self._removed = fresh, 0
 
     def _value(self, term: Any) -> Any:
         if term is None:
@@ -157,6 +167,8 @@ class OxigraphEngine:
                 return BNode(term.value)
             if term.language:
                 return Literal(term.value, lang=term.language)
+            if term.datatype.value == XSD + "string":
+                return Literal(term.value)  # as rdflib itself reads it
             return Literal(term.value, datatype=URIRef(term.datatype.value))
 
         return [(back(t.subject), back(t.predicate), back(t.object)) for t in self._run(query)]

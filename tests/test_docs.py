@@ -86,10 +86,8 @@ def test_shell_blocks_that_are_only_shown_are_known(page):
         assert script == "pip" or (ROOT / script).is_file(), line
 
 
-@pytest.mark.parametrize("page", [generate.SCHEMA_PAGE, *PAGES])
+@pytest.mark.parametrize("page", [generate.SCHEMA_PAGE, *filter(generate.has_parts, PAGES)])
 def test_generated_parts_are_fresh(page, fresh):
-    if page not in fresh:
-        pytest.skip("no generated part")
     path = ROOT / page
     current = path.read_text(encoding="utf-8") if path.exists() else ""
     assert current == fresh[page], f"{page} is stale; run python docs/generate.py"

@@ -263,3 +263,99 @@ def test_scope_is_outside_for_in_situ_disease_only():
     assert "in situ" in answers("in-situ-only").scope_note.lower()
     inside = [name for name in names(EXAMPLES) if answers(name).scope == "inside"]
     assert len(inside) == len(EXAMPLES) - 1
+
+
+def changed(name: str, **patch) -> dict:
+    """An example with some fields replaced, objects merged and None taken out."""
+    record = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    for key, value in patch.items():
+        if value is None:
+            record.pop(key, None)
+        elif isinstance(value, dict) and isinstance(record.get(key), dict):
+            record[key] = {**record[key], **value}
+        else:
+            record[key] = value
+    return record
+
+
+FIRST, SECOND = "treatment-naive-first-line", "second-line-after-thp"
+IN_PREGNANCY = {"age": 34, "menopausal": "premenopausal", "pregnancy": "pregnant"}
+MASS_EFFECT = {
+    "metastatic_sites": ["liver", "brain"],
+    "brain_mets": "symptomatic",
+    "judgement": {"symptomatic_mass_effect": True, "immediate_brain_therapy_needed": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "patch", "regimen", "basis", "expected"),
+    [
+        # Labelled contraindications of the taxanes.
+        (FIRST, {"labs": {"anc_10e9_per_l": 1.4}}, "thp-docetaxel", "label", "ineligible"),
+        (FIRST, {"labs": {"anc_10e9_per_l": 1.5}}, "thp-docetaxel", "label", "eligible"),
+        (FIRST, {"labs": {"anc_10e9_per_l": 1.4}}, "thp-paclitaxel", "guideline", "ineligible"),
+        (FIRST, {"labs": {"anc_10e9_per_l": 1.4}}, "thp-nab-paclitaxel", "guideline", "ineligible"),
+        (FIRST, {"labs": {"bilirubin_x_uln": 1.1}}, "thp-docetaxel", "label", "ineligible"),
+        (FIRST, {"labs": {"bilirubin_x_uln": 1.0}}, "thp-docetaxel", "label", "eligible"),
+        (
+            FIRST,
+            {"history": {"hypersensitivity": ["docetaxel"]}},
+            "thp-docetaxel",
+            "label",
+            "ineligible",
+        ),
+        (
+            FIRST,
+            {"history": {"hypersensitivity": ["docetaxel"]}},
+            "phesgo-docetaxel",
+            "label",
+            "ineligible",
+        ),
+        # Embryo-fetal toxicity is a warning of the class, also where no label exists yet.
+        (SECOND, IN_PREGNANCY, "trastuzumab-rezetecan", "trial", "ineligible"),
+        (SECOND, IN_PREGNANCY, "tdxd-monotherapy", "label", "ineligible"),
+        # Symptomatic brain metastases are outside every trial that allowed stable ones only.
+        (SECOND, MASS_EFFECT, "tdm1", "trial", "ineligible"),
+        (SECOND, MASS_EFFECT, "tucatinib-tdm1", "trial", "ineligible"),
+        # Ejection fraction: unknown leaves labels open, trials and guidelines do not ask.
+        (SECOND, {"lvef_percent": None}, "tdxd-monotherapy", "label", "undetermined"),
+        (SECOND, {"lvef_percent": None}, "tdxd-monotherapy", "guideline", "eligible"),
+        # DPYD: untested is undetermined since October 2025.
+        (
+            "third-line-after-tdxd",
+            {"labs": {"dpyd": None}},
+            "tucatinib-trastuzumab-capecitabine",
+            "label",
+            "undetermined",
+        ),
+        (
+            "third-line-after-tdxd",
+            {"labs": {"dpyd": "intermediate metaboliser"}},
+            "tucatinib-trastuzumab-capecitabine",
+            "label",
+            "eligible",
+        ),
+    ],
+)
+def test_changed_example_gives_expected_verdict(name, patch, regimen, basis, expected):
+    found = graph().eligibility(changed(name, **patch), as_of=TODAY)
+    verdict = found["regimen_" + regimen.replace("-", "_")]
+    assert verdict.by_basis[basis] == expected
+    if expected == "undetermined":
+        assert verdict.missing
+
+
+@pytest.mark.parametrize("ish", [None, "not done", "equivocal"])
+def test_missing_names_ish_where_it_does_not_decide(ish):
+    found = graph().eligibility(changed("ihc-2-without-ish", her2_ish=ish), as_of=TODAY)
+    assert found["THP"].verdict == "undetermined"
+    assert "her2_ish" in found["THP"].missing
+
+
+def test_induction_that_ended_for_toxicity_names_what_is_missing():
+    record = changed("hr-positive-maintenance")
+    record["prior_therapies"][0]["outcome"] = "toxicity"
+    del record["prior_therapies"][0]["best_response"]
+    verdict = graph().eligibility(record, as_of=TODAY)["regimen_hp_maintenance"]
+    assert verdict.verdict == "undetermined"
+    assert verdict.missing

@@ -194,6 +194,9 @@ def test_expected_file_belongs_to_a_question(name: str) -> None:
     assert set(case.parameters) <= set(LIBRARY[case.query].parameters)
     assert set(case.only) <= set(case.columns)
     assert case.rows or case.query == "eligibility/scope", f"{name}: proves nothing without rows"
+    names = knowledge("oxigraph").names
+    wanted = {value for values in case.only.values() for value in values}
+    assert not {value for value in wanted if not names.is_term(BASE + value)}, "not a term"
 
 
 @pytest.mark.parametrize("name", [n for n in LIBRARY if n not in WHOLE_GRAPH])

@@ -1,0 +1,1339 @@
+"""Every criterion class in threes: a record just inside, one just outside, one that cannot tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import pytest
+from rdflib import Literal, URIRef
+
+from her2kg import KnowledgeGraph, rules
+from her2kg.namespaces import BASE
+from her2kg.record_rdf import to_triples
+
+Patch = dict[str, Any]
+Row = tuple[list[Patch], list[Patch], list[Patch]]
+
+BASE_RECORD: Patch = {
+    "id": "criterion",
+    "as_of": "2026-11-22",
+    "sex": "female",
+    "age": 55,
+    "menopausal": "postmenopausal",
+    "pregnancy": "not pregnant",
+    "ecog": 1,
+    "her2_ihc": "3+",
+    "er_percent": 0,
+    "pr_percent": 0,
+    "setting": "metastatic",
+    "brain_mets": "none",
+    "leptomeningeal_disease": False,
+    "measurable_disease": True,
+    "prior_therapies": [],
+    "prior_therapies_complete": True,
+    "lvef_percent": 60,
+    "labs": {
+        "creatinine_clearance_ml_min": 90,
+        "bilirubin_x_uln": 0.6,
+        "ast_x_uln": 0.8,
+        "alt_x_uln": 0.8,
+        "platelets_10e9_per_l": 240,
+        "anc_10e9_per_l": 4.0,
+        "dpyd": "normal metaboliser",
+    },
+    "history": {
+        "interstitial_lung_disease": "none",
+        "heart_failure": "none",
+        "neuropathy_grade": 0,
+        "hypersensitivity": [],
+    },
+    "judgement": {},
+    "medications": [],
+}
+
+
+# Records
+
+
+def patched(record: Patch, patch: Patch) -> Patch:
+    """A copy with the patch laid over it; None takes a field out, objects are merged."""
+    result = dict(record)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = patched(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def given(*courses: Patch, **more: Any) -> Patch:
+    """A therapy list that is complete."""
+    return {"prior_therapies": list(courses), "prior_therapies_complete": True, **more}
+
+
+def among(*courses: Patch, **more: Any) -> Patch:
+    """A therapy list that may lack courses."""
+    return {"prior_therapies": list(courses), "prior_therapies_complete": None, **more}
+
+
+def advanced(*drugs: str, **more: Any) -> Patch:
+    """A course for metastatic disease, by default ended by progression."""
+    course = {
+        "drugs": list(drugs),
+        "setting": "metastatic",
+        "start": "2024-01-08",
+        "end": "2024-09-30",
+        "outcome": "progression",
+        **more,
+    }
+    return {key: value for key, value in course.items() if value is not None or key == "drugs"}
+
+
+def year(number: int) -> Patch:
+    """Dates of a course, so that courses follow one another year by year."""
+    return {"start": f"{2010 + number}-02-01", "end": f"{2010 + number}-11-01"}
+
+
+def early(*drugs: str, **more: Any) -> Patch:
+    """An adjuvant course that was completed."""
+    course = {
+        "drugs": list(drugs),
+        "setting": "adjuvant",
+        "start": "2024-06-03",
+        "end": "2025-03-15",
+        "outcome": "completed",
+        **more,
+    }
+    return {key: value for key, value in course.items() if value is not None or key == "drugs"}
+
+
+def relapse(day: str | None, *courses: Patch, **more: Any) -> Patch:
+    """A complete list of courses and a day of recurrence."""
+    return given(*courses, recurrence_date=day, **more)
+
+
+def lab(**values: Any) -> Patch:
+    return {"labs": values}
+
+
+def history(**values: Any) -> Patch:
+    return {"history": values}
+
+
+def judged(**values: Any) -> Patch:
+    return {"judgement": values}
+
+
+def row(met: Iterable[Patch], unmet: Iterable[Patch], unknown: Iterable[Patch]) -> Row:
+    return list(met), list(unmet), list(unknown)
+
+
+def opposite(of: Row) -> Row:
+    """The row of the complement."""
+    met, unmet, unknown = of
+    return unmet, met, unknown
+
+
+def values(field: str, met: Iterable[Any], unmet: Iterable[Any], **more: Any) -> Row:
+    """A row about one field of the record; absent is unknown."""
+    return row(
+        [{field: value, **more} for value in met],
+        [{field: value, **more} for value in unmet],
+        [{field: None, **more}],
+    )
+
+
+def nested(part: str, field: str, met: Iterable[Any], unmet: Iterable[Any]) -> Row:
+    """A row about one field of labs, history or judgement; absent is unknown."""
+    return row(
+        [{part: {field: value}} for value in met],
+        [{part: {field: value}} for value in unmet],
+        [{part: {field: None}}],
+    )
+
+
+DRUGS_UNKNOWN = {**advanced(), "drugs": None}
+EARLY_DRUGS_UNKNOWN = {**early(), "drugs": None}
+NOTHING = given()
+EMPTY_LIST = among()
+ANY_HER2 = "anti-HER2 therapy"
+MALE = {"sex": "male", "menopausal": None, "pregnancy": None}
+EARLY = {"setting": "early", "brain_mets": None}
+PREGNANT = {"pregnancy": "pregnant", "menopausal": "premenopausal", "age": 34}
+NOT_SAID = {"pregnancy": None, "menopausal": None}
+
+# The days of a recurrence after a course that ended on 15 March 2025, and of month ends.
+SIX_MONTHS, DAY_MORE = "2025-09-15", "2025-09-16"
+DAY_LESS = "2025-09-14"
+TWELVE_MONTHS, TWELVE_AND_A_DAY, TWELVE_LESS_A_DAY = "2026-03-15", "2026-03-16", "2026-03-14"
+END_OF_AUGUST = {"start": "2024-01-08", "end": "2024-08-31"}
+LEAP_DAY = {"start": "2023-08-07", "end": "2024-02-29"}
+
+# Sequences of courses.
+THP = advanced("trastuzumab", "pertuzumab", "docetaxel", **year(1), outcome="completed")
+THP_PROGRESSED = {**THP, "outcome": "progression"}
+UNDER_WAY = {"outcome": "ongoing", "end": None}
+HP_AFTER = {**advanced("Phesgo", **year(2), setting="maintenance"), **UNDER_WAY}
+HP_PROGRESSED = advanced("Phesgo", **year(2), setting="maintenance")
+HP_CALLED_METASTATIC = advanced("Phesgo", **year(2))
+TDXD = advanced("Enhertu", **year(3))
+TUCATINIB = advanced("tucatinib", "trastuzumab", "capecitabine", **year(4))
+NERATINIB = advanced("neratinib", "capecitabine", **year(5))
+TOXIC_DOCETAXEL = advanced("trastuzumab", "pertuzumab", "docetaxel", **year(1), outcome="toxicity")
+SWITCH_OF_TAXANE = advanced(
+    "trastuzumab", "pertuzumab", "paclitaxel", **year(2), outcome="progression"
+)
+SWITCH_OF_HER2_DRUG = advanced("T-DM1", **year(2), outcome="progression")
+TCHP = early(
+    *("docetaxel", "carboplatin", "trastuzumab", "pertuzumab"),
+    setting="neoadjuvant",
+    start="2024-02-05",
+    end="2024-05-27",
+)
+HP_ADJUVANT = early("Phesgo", start="2024-07-01", end="2025-03-15")
+TDM1_ADJUVANT = early("Kadcyla", setting="post-neoadjuvant", start="2024-07-01", end="2025-03-15")
+
+
+def chemo(drug: str, number: int, **more: Any) -> Patch:
+    return advanced(drug, **{**year(number), **more})
+
+
+def hormone(*drugs: str, number: int, **more: Any) -> Patch:
+    return advanced(*drugs, **{**year(number), **more})
+
+
+def toxic(drug: str, *events: Patch | None) -> Patch:
+    """A course with toxicities; no event at all: not recorded, None: recorded that none."""
+    course = advanced(drug, outcome="toxicity")
+    if events:
+        course["adverse_events"] = [event for event in events if event is not None]
+    return course
+
+
+def event(name: str, grade: int | None) -> Patch:
+    return {"event": name, **({} if grade is None else {"grade": grade})}
+
+
+def progressed(*drugs: str, **more: Any) -> Row:
+    """Progression on drugs given for metastatic disease."""
+    stopped = advanced(*drugs, **more, outcome="stopped")
+    return row(
+        [
+            given(advanced(*drugs, **more)),
+            among(advanced(*drugs, **more)),
+            given({**stopped, "progression_date": "2024-10-28"}),
+            given({**stopped, "best_response": "progressive disease"}),
+        ],
+        [
+            NOTHING,
+            given(advanced(*drugs, **more, outcome="completed")),
+            given(advanced(*drugs, **more, **UNDER_WAY)),
+            given(advanced("capecitabine", **more)),
+        ],
+        [
+            EMPTY_LIST,
+            among(advanced(*drugs, **more, outcome="completed")),
+            given(stopped),
+            given(advanced(*drugs, **more, outcome="toxicity")),
+            given(advanced(*drugs, **more, outcome=None)),
+            given(DRUGS_UNKNOWN),
+        ],
+    )
+
+
+def had(
+    met: Iterable[str], unmet: Iterable[str], unknown: Iterable[str], *, course=advanced
+) -> Row:
+    """A drug in the history, by one course with one drug; names of drugs and placeholders."""
+    return row(
+        [*(given(course(name)) for name in met), *(among(course(name)) for name in met)],
+        [NOTHING, *(given(course(name)) for name in unmet)],
+        [
+            EMPTY_LIST,
+            given(DRUGS_UNKNOWN if course is advanced else EARLY_DRUGS_UNKNOWN),
+            *(among(course(name)) for name in unmet),
+            *(given(course(name)) for name in unknown),
+        ],
+    )
+
+
+def had_anywhere(met: Iterable[str], unmet: Iterable[str], unknown: Iterable[str]) -> Row:
+    """A drug in any setting."""
+    met, unmet, unknown = list(met), list(unmet), list(unknown)
+    parts = [had(met, unmet, unknown, course=course) for course in (advanced, early)]
+    return tuple([*one, *other] for one, other in zip(*parts, strict=True))
+
+
+def plus(base: Row, met: Iterable[Patch] = (), unmet: Iterable[Patch] = (), unknown=()) -> Row:
+    return row([*base[0], *met], [*base[1], *unmet], [*base[2], *unknown])
+
+
+# The table
+
+GENERAL: dict[str, Row] = {
+    "AdultPatient": plus(
+        values("age", [18, 18.0, 90], [17, 17.9]),
+        met=[{"age": None, "birth_date": "2008-11-22"}],
+        unmet=[{"age": None, "birth_date": "2008-11-23"}],
+    ),
+    "ChildPatient": plus(
+        values("age", [17], [18]), unmet=[{"age": None, "birth_date": "2008-11-22"}]
+    ),
+    "AgeFrom18To70Patient": values("age", [18, 70], [17, 71]),
+    "AgeFrom20To70Patient": values("age", [20, 70], [19, 71]),
+    "EcogAtMost1Patient": values("ecog", [0, 1], [2]),
+    "EcogAtMost2Patient": values("ecog", [2], [3]),
+    "EcogAbove1Patient": values("ecog", [2], [1]),
+    "FemalePatient": row([{"sex": "female"}], [MALE], [{"sex": None}]),
+    "PostmenopausalPatient": plus(
+        values("menopausal", ["postmenopausal"], ["premenopausal"]), unmet=[MALE]
+    ),
+    "PregnancyExcludedByRecordPatient": row(
+        [{"pregnancy": "not pregnant"}], [PREGNANT], [{"pregnancy": None}]
+    ),
+    "PregnancyExcludedByMenopausePatient": values(
+        "menopausal", ["postmenopausal"], ["premenopausal"]
+    ),
+    "PregnancyExcludedByAgePatient": values("age", [60], [59, 59.9]),
+    "PregnancyExcludedBySexPatient": row([MALE], [{"sex": "female"}], [{"sex": None}]),
+    "PregnancyExcludedPatient": row(
+        [
+            {"pregnancy": "not pregnant", "menopausal": "premenopausal", "age": 34},
+            {"pregnancy": None, "menopausal": "postmenopausal", "age": 50},
+            {**NOT_SAID, "age": 60},
+            {**MALE, "age": 40},
+        ],
+        [PREGNANT],
+        [
+            {**NOT_SAID, "age": 59},
+            {"pregnancy": None, "menopausal": "premenopausal"},
+            {**NOT_SAID, "age": 40, "sex": None},
+        ],
+    ),
+    "PregnantPatient": row(
+        [PREGNANT],
+        [
+            {"pregnancy": "not pregnant", "menopausal": "premenopausal", "age": 34},
+            {"pregnancy": None, "menopausal": "postmenopausal", "age": 50},
+            {**NOT_SAID, "age": 60},
+            {**MALE, "age": 40},
+        ],
+        [{**NOT_SAID, "age": 59}, {"pregnancy": None, "menopausal": "premenopausal"}],
+    ),
+}
+
+BIOMARKERS: dict[str, Row] = {
+    "Her2PositiveByIhcPatient": values("her2_ihc", ["3+"], ["2+", "1+", "0"]),
+    "Her2PositiveByIshPatient": row(
+        [
+            {"her2_ihc": "2+", "her2_ish": "positive"},
+            {"her2_ihc": "1+", "her2_ish": "positive"},
+            {"her2_ihc": None, "her2_ish": "positive"},
+        ],
+        [{"her2_ihc": "2+", "her2_ish": "negative"}],
+        [{"her2_ihc": "2+"}, {"her2_ihc": "2+", "her2_ish": "not done"}, {"her2_ihc": None}],
+    ),
+    "Her2PositiveAsReportedPatient": row(
+        [{"her2_ihc": None, "her2_status": "positive"}],
+        [{"her2_ihc": None, "her2_status": "negative"}],
+        [{"her2_ihc": None}],
+    ),
+    "Her2PositivePatient": row(
+        [
+            {"her2_ihc": "3+"},
+            {"her2_ihc": "3+", "her2_ish": "negative"},
+            {"her2_ihc": "3+", "her2_ish": "not done"},
+            {"her2_ihc": "2+", "her2_ish": "positive"},
+            {"her2_ihc": None, "her2_status": "positive"},
+            {"her2_ihc": "2+", "her2_status": "positive"},
+            {"her2_ihc": "3+", "her2_status": "negative"},
+        ],
+        [
+            {"her2_ihc": "2+", "her2_ish": "negative"},
+            {"her2_ihc": "1+"},
+            {"her2_ihc": "1+", "her2_ish": "not done"},
+            {"her2_ihc": "0"},
+            {"her2_ihc": None, "her2_status": "negative"},
+            {"her2_ihc": "1+", "her2_status": "positive"},
+        ],
+        [
+            {"her2_ihc": "2+"},
+            {"her2_ihc": "2+", "her2_ish": "not done"},
+            {"her2_ihc": "2+", "her2_ish": "equivocal"},
+            {"her2_ihc": None},
+            {"her2_ihc": None, "her2_status": "equivocal"},
+        ],
+    ),
+    "Her2NegativeByIhcPatient": row(
+        [{"her2_ihc": "1+"}, {"her2_ihc": "0"}],
+        [{"her2_ihc": "3+"}, {"her2_ihc": "1+", "her2_ish": "positive"}],
+        [{"her2_ihc": None}],
+    ),
+    "Her2NegativeByIshPatient": row(
+        [{"her2_ihc": "2+", "her2_ish": "negative"}],
+        [{"her2_ihc": "2+", "her2_ish": "positive"}, {"her2_ihc": "3+", "her2_ish": "negative"}],
+        [{"her2_ihc": "2+"}, {"her2_ihc": "2+", "her2_ish": "not done"}],
+    ),
+    "Her2NegativeAsReportedPatient": row(
+        [{"her2_ihc": None, "her2_status": "negative"}],
+        [{"her2_ihc": None, "her2_status": "positive"}],
+        [{"her2_ihc": None}],
+    ),
+    "Her2NegativePatient": row(
+        [
+            {"her2_ihc": "0"},
+            {"her2_ihc": "1+"},
+            {"her2_ihc": "2+", "her2_ish": "negative"},
+            {"her2_ihc": None, "her2_status": "negative"},
+        ],
+        [{"her2_ihc": "3+"}, {"her2_ihc": "2+", "her2_ish": "positive"}],
+        [{"her2_ihc": "2+"}, {"her2_ihc": None}],
+    ),
+    "Her2LowPatient": row(
+        [
+            {"her2_ihc": "1+"},
+            {"her2_ihc": "1+", "her2_ish": "not done"},
+            {"her2_ihc": "2+", "her2_ish": "negative"},
+        ],
+        [{"her2_ihc": "3+"}, {"her2_ihc": "2+", "her2_ish": "positive"}, {"her2_ihc": "0"}],
+        [
+            {"her2_ihc": "2+"},
+            {"her2_ihc": "2+", "her2_ish": "equivocal"},
+            {"her2_ihc": None},
+            {"her2_ihc": None, "her2_status": "negative"},
+        ],
+    ),
+    "Her2UltralowPatient": row(
+        [{"her2_ihc": "0", "her2_membrane_staining": True}],
+        [{"her2_ihc": "0", "her2_membrane_staining": False}, {"her2_ihc": "1+"}],
+        [{"her2_ihc": "0"}, {"her2_ihc": None, "her2_status": "negative"}],
+    ),
+    "Her2NullPatient": row(
+        [{"her2_ihc": "0", "her2_membrane_staining": False}],
+        [{"her2_ihc": "0", "her2_membrane_staining": True}, {"her2_ihc": "1+"}],
+        [{"her2_ihc": "0"}],
+    ),
+    "Her2LowOrUltralowPatient": row(
+        [{"her2_ihc": "1+"}, {"her2_ihc": "0", "her2_membrane_staining": True}],
+        [{"her2_ihc": "0", "her2_membrane_staining": False}, {"her2_ihc": "3+"}],
+        [{"her2_ihc": "0"}, {"her2_ihc": "2+"}, {"her2_ihc": None}],
+    ),
+    "HormoneReceptorPositivePatient": row(
+        [
+            {"er_percent": 1},
+            {"pr_percent": 1},
+            {"er_percent": None, "pr_percent": 1},
+            {"er_percent": 1, "pr_percent": None},
+        ],
+        [{"er_percent": 0.9, "pr_percent": 0.9}],
+        [{"er_percent": None}, {"er_percent": 0.9, "pr_percent": None}],
+    ),
+    "HormoneReceptorNegativePatient": row(
+        [{"er_percent": 0.9, "pr_percent": 0.9}],
+        [{"er_percent": 1}, {"er_percent": None, "pr_percent": 1}],
+        [{"er_percent": 0.9, "pr_percent": None}, {"er_percent": None}],
+    ),
+}
+
+UNRESECTABLE = {"setting": "unresectable"}
+DE_NOVO_UNRESECTABLE = {
+    "setting": "unresectable",
+    "stage": "IIIB",
+    "tnm": "cT4b cN2 M0",
+    "resectable": False,
+    **given(),
+}
+RECURRENT_UNRESECTABLE = {"setting": "unresectable", "recurrence_date": "2026-10-05"}
+ACTIVE_STATES = ["active", "untreated-asymptomatic", "treated-progressing", "active-asymptomatic"]
+
+
+def brain(met: Iterable[str], unmet: Iterable[str], unknown: Iterable[str] = ()) -> Row:
+    return plus(
+        values("brain_mets", met, unmet), unknown=[{"brain_mets": state} for state in unknown]
+    )
+
+
+DISEASE: dict[str, Row] = {
+    "MetastaticPatient": row(
+        [{"setting": "metastatic"}], [UNRESECTABLE, EARLY], [{"setting": None}]
+    ),
+    "UnresectablePatient": row(
+        [UNRESECTABLE], [{"setting": "metastatic"}, EARLY], [{"setting": None}]
+    ),
+    "EarlyDiseasePatient": row(
+        [EARLY], [{"setting": "metastatic"}, UNRESECTABLE], [{"setting": None}]
+    ),
+    "InSituOnlyPatient": row(
+        [{**EARLY, "invasive": False}], [{"invasive": True}], [{"invasive": None}]
+    ),
+    "AdvancedDiseasePatient": row(
+        [{"setting": "metastatic"}, UNRESECTABLE], [EARLY], [{"setting": None}]
+    ),
+    "LocallyRecurrentUnresectablePatient": row(
+        [RECURRENT_UNRESECTABLE], [{"setting": "metastatic"}, EARLY], [UNRESECTABLE]
+    ),
+    "LocallyAdvancedUnresectablePatient": row(
+        [DE_NOVO_UNRESECTABLE],
+        [RECURRENT_UNRESECTABLE, {"setting": "metastatic"}, EARLY],
+        [{**UNRESECTABLE, **EMPTY_LIST}],
+    ),
+    "MetastaticOrLocallyRecurrentPatient": row(
+        [{"setting": "metastatic"}, RECURRENT_UNRESECTABLE],
+        [EARLY],
+        [{**UNRESECTABLE, **EMPTY_LIST}, {"setting": None}],
+    ),
+    "MetastaticOrLocallyAdvancedPatient": row(
+        [{"setting": "metastatic"}, DE_NOVO_UNRESECTABLE],
+        [EARLY, RECURRENT_UNRESECTABLE],
+        [{**UNRESECTABLE, **EMPTY_LIST}, {"setting": None}],
+    ),
+    "MeasurableDiseasePatient": values("measurable_disease", [True], [False]),
+    "NoLeptomeningealDiseasePatient": plus(
+        values("leptomeningeal_disease", [False], [True]),
+        unmet=[{"leptomeningeal_disease": None, "metastatic_sites": ["leptomeninges"]}],
+        unknown=[{"leptomeningeal_disease": None, "metastatic_sites": ["liver"]}],
+    ),
+    "NoBrainMetastasesPatient": plus(
+        brain(["none"], ["treated-stable", "symptomatic", *ACTIVE_STATES]),
+        unmet=[{"brain_mets": None, "metastatic_sites": ["brain"]}],
+        unknown=[{"brain_mets": None, "metastatic_sites": ["liver"]}],
+    ),
+    "BrainMetastasesPatient": plus(
+        brain(["treated-stable", "symptomatic", *ACTIVE_STATES], ["none"]),
+        met=[{"brain_mets": None, "metastatic_sites": ["brain"]}],
+        unknown=[{"brain_mets": None, "metastatic_sites": ["liver"]}],
+    ),
+    "BrainMetastasesBySitePatient": row(
+        [{"brain_mets": None, "metastatic_sites": ["brain"]}],
+        [{"brain_mets": "none"}],
+        [{"brain_mets": None}, {"brain_mets": None, "metastatic_sites": ["liver"]}],
+    ),
+    "BrainMetastasesByStatePatient": brain(["treated-stable", "active"], ["none"]),
+    "NoOrStableBrainMetastasesPatient": brain(
+        ["none", "stable", "treated-stable"], [*ACTIVE_STATES, "symptomatic"]
+    ),
+    "NoOrAsymptomaticBrainMetastasesPatient": brain(
+        ["none", "stable", "untreated-asymptomatic", "active-asymptomatic"],
+        ["symptomatic", "treated-progressing"],
+        ["active"],
+    ),
+    "BrainMetastasesOfHer2climbPatient": brain(
+        ["none", "stable", "untreated-asymptomatic", "active-asymptomatic", "treated-progressing"],
+        ["symptomatic"],
+    ),
+    "ActiveOrSymptomaticBrainMetastasesPatient": brain(
+        [*ACTIVE_STATES, "symptomatic"], ["none", "stable"]
+    ),
+    "SymptomaticBrainMetastasesPatient": brain(
+        ["symptomatic"], ["none", "stable", "active-asymptomatic"]
+    ),
+}
+
+JUDGEMENTS: dict[str, Row] = {
+    "ChemotherapyNotIntendedPatient": nested("judgement", "chemotherapy_intended", [False], [True]),
+    "NotSuitableForEndocrineTherapyPatient": nested(
+        "judgement", "suitable_for_endocrine_therapy", [False], [True]
+    ),
+    "NoSatisfactoryAlternativePatient": nested(
+        "judgement", "satisfactory_alternative", [False], [True]
+    ),
+    "NoVisceralCrisisPatient": nested("judgement", "visceral_crisis", [False], [True]),
+    "SymptomaticMassEffectPatient": row(
+        [{"brain_mets": "symptomatic", **judged(symptomatic_mass_effect=True)}],
+        [{"brain_mets": "active", **judged(symptomatic_mass_effect=False)}],
+        [{"brain_mets": "active"}],
+    ),
+    "NoSymptomaticMassEffectPatient": row(
+        [{"brain_mets": "active", **judged(symptomatic_mass_effect=False)}],
+        [{"brain_mets": "symptomatic", **judged(symptomatic_mass_effect=True)}],
+        [{"brain_mets": "active"}],
+    ),
+    "ImmediateBrainTherapyNeededPatient": row(
+        [{"brain_mets": "symptomatic", **judged(immediate_brain_therapy_needed=True)}],
+        [{"brain_mets": "active", **judged(immediate_brain_therapy_needed=False)}],
+        [{"brain_mets": "active"}],
+    ),
+    "NoImmediateBrainTherapyNeededPatient": row(
+        [
+            {"brain_mets": "none"},
+            {"brain_mets": "active", **judged(immediate_brain_therapy_needed=False)},
+        ],
+        [{"brain_mets": "symptomatic", **judged(immediate_brain_therapy_needed=True)}],
+        [{"brain_mets": "active"}, {"brain_mets": None}],
+    ),
+    "SpecialCircumstancePatient": nested(
+        "judgement",
+        "special_circumstances",
+        [
+            ["low disease burden"],
+            ["long disease-free interval", "contraindication to HER2 therapy"],
+        ],
+        [[]],
+    ),
+}
+
+TAXANE_CONTRAINDICATED = row(
+    [
+        history(neuropathy_grade=3),
+        history(neuropathy_grade=3, hypersensitivity=None),
+        history(hypersensitivity=["docetaxel"]),
+        history(hypersensitivity=["Taxol"], neuropathy_grade=None),
+        history(hypersensitivity=["taxane"]),
+    ],
+    [history(neuropathy_grade=2), history(hypersensitivity=["trastuzumab", "capecitabine"])],
+    [history(hypersensitivity=None), history(neuropathy_grade=None)],
+)
+STEROID_ILD = row(
+    [
+        history(interstitial_lung_disease="past", ild_needed_steroids=True),
+        history(interstitial_lung_disease="current", ild_needed_steroids=True),
+    ],
+    [
+        history(interstitial_lung_disease="none"),
+        history(interstitial_lung_disease="past", ild_needed_steroids=False),
+    ],
+    [
+        history(interstitial_lung_disease="past"),
+        history(interstitial_lung_disease=None),
+    ],
+)
+
+ORGANS: dict[str, Row] = {
+    "LvefKnownPatient": row(
+        [{"lvef_percent": 10}, {"lvef_percent": 60}], [], [{"lvef_percent": None}]
+    ),
+    "LvefAtLeast50Patient": values("lvef_percent", [50, 50.0], [49.9]),
+    "LvefBelow50Patient": values("lvef_percent", [49.9], [50]),
+    "LvefBelow40Patient": values("lvef_percent", [39.9], [40]),
+    "CreatinineClearanceBelow30Patient": nested(
+        "labs", "creatinine_clearance_ml_min", [29, 29.9], [30]
+    ),
+    "BilirubinAboveUlnPatient": nested("labs", "bilirubin_x_uln", [1.1, 1.01], [1.0, 1]),
+    "BilirubinAbove1Point5UlnPatient": nested("labs", "bilirubin_x_uln", [1.6], [1.5]),
+    "NeutrophilsBelow1Point5Patient": nested("labs", "anc_10e9_per_l", [1.4, 1.49], [1.5]),
+    "NeutrophilsBelow1Patient": nested("labs", "anc_10e9_per_l", [0.9], [1.0]),
+    "PlateletsBelow100Patient": nested("labs", "platelets_10e9_per_l", [99], [100]),
+    "PlateletsBelow50Patient": nested("labs", "platelets_10e9_per_l", [49], [50]),
+    "TransaminasesAbove5UlnPatient": row(
+        [lab(ast_x_uln=5.1), lab(alt_x_uln=5.1), lab(ast_x_uln=None, alt_x_uln=5.1)],
+        [lab(ast_x_uln=5.0, alt_x_uln=5.0)],
+        [lab(ast_x_uln=None), lab(alt_x_uln=None)],
+    ),
+    "DpydPoorMetaboliserPatient": nested(
+        "labs", "dpyd", ["poor metaboliser"], ["normal metaboliser", "intermediate metaboliser"]
+    ),
+    "DpydIntermediateMetaboliserPatient": nested(
+        "labs", "dpyd", ["intermediate metaboliser"], ["normal metaboliser", "poor metaboliser"]
+    ),
+    "HeartFailurePatient": nested(
+        "history", "heart_failure", ["symptomatic", "asymptomatic"], ["none"]
+    ),
+    "SymptomaticHeartFailurePatient": nested(
+        "history", "heart_failure", ["symptomatic"], ["asymptomatic", "none"]
+    ),
+    "NyhaClass2OrWorsePatient": nested("history", "nyha_class", ["II", "III", "IV"], ["I"]),
+    "IldHistoryPatient": nested(
+        "history", "interstitial_lung_disease", ["past", "current"], ["none"]
+    ),
+    "IldThatNeededSteroidsPatient": STEROID_ILD,
+    "NoIldThatNeededSteroidsPatient": opposite(STEROID_ILD),
+    "NeuropathyGrade3Patient": nested("history", "neuropathy_grade", [3], [2]),
+    "NeuropathyBelowGrade3Patient": nested("history", "neuropathy_grade", [2], [3]),
+    "TaxaneContraindicatedPatient": TAXANE_CONTRAINDICATED,
+    "NoTaxaneContraindicationPatient": opposite(TAXANE_CONTRAINDICATED),
+    "StrongCyp2c8InhibitorPatient": row(
+        [{"medications": ["gemfibrozil"]}, {"medications": ["gemfibrozil", "herbal tea"]}],
+        [{"medications": []}, {"medications": ["rifampicin"]}],
+        [{"medications": None}, {"medications": ["herbal tea"]}],
+    ),
+    "StrongCyp3aInducerPatient": row(
+        [{"medications": ["rifampin"]}, {"medications": ["phenytoin"]}],
+        [{"medications": []}, {"medications": ["gemfibrozil"]}],
+        [{"medications": None}, {"medications": ["herbal tea"]}],
+    ),
+    "IldOnTrastuzumabDeruxtecanPatient": row(
+        [
+            given(toxic("Enhertu", event("ILD", 2))),
+            given(toxic("Enhertu", event("nausea", 3), event("ILD", 3))),
+            among(toxic("Enhertu", event("ILD", 2))),
+            given(
+                advanced("Enhertu", "pertuzumab", adverse_events=[event("ILD", 2)]),
+            ),
+            given(early("Enhertu", setting="neoadjuvant", adverse_events=[event("ILD", 2)])),
+        ],
+        [
+            NOTHING,
+            given(toxic("Enhertu", event("ILD", 1))),
+            given(toxic("Enhertu", None)),
+            given(toxic("Enhertu", event("nausea", 3))),
+            given(toxic("Kadcyla", event("ILD", 3))),
+        ],
+        [
+            EMPTY_LIST,
+            given(toxic("Enhertu")),
+            given(toxic("Enhertu", event("ILD", None))),
+            given({**toxic("Enhertu", event("ILD", 3)), "drugs": None}),
+            among(toxic("Enhertu", event("ILD", 1))),
+        ],
+    ),
+    "NrhOrIldOnTrastuzumabEmtansinePatient": row(
+        [
+            given(toxic("Kadcyla", event("ILD", 1))),
+            given(toxic("T-DM1", event("nodular regenerative hyperplasia", None))),
+        ],
+        [NOTHING, given(toxic("Kadcyla", None)), given(toxic("Enhertu", event("ILD", 3)))],
+        [EMPTY_LIST, given(toxic("Kadcyla"))],
+    ),
+}
+
+TRASTUZUMAB = had_anywhere(
+    ["trastuzumab", "Herceptin", "Ogivri", "Herceptin Hylecta", "Phesgo"],
+    ["Enhertu", "Kadcyla", "pertuzumab", "margetuximab", "docetaxel"],
+    [ANY_HER2],
+)
+PERTUZUMAB = had_anywhere(
+    ["pertuzumab", "Perjeta", "Phesgo", "Poherdy"], ["trastuzumab", "Enhertu"], [ANY_HER2]
+)
+TRASTUZUMAB_DERUXTECAN = had_anywhere(["Enhertu"], ["trastuzumab", "Kadcyla"], [ANY_HER2])
+TRASTUZUMAB_EMTANSINE = had_anywhere(["Kadcyla"], ["trastuzumab", "Enhertu"], [ANY_HER2])
+TUCATINIB_HAD = had_anywhere(["Tukysa"], ["neratinib", "trastuzumab"], [ANY_HER2])
+ANY_TKI = had_anywhere(
+    ["tucatinib", "lapatinib", "neratinib", "pyrotinib"],
+    ["trastuzumab", "Enhertu", "palbociclib"],
+    [ANY_HER2],
+)
+ADVANCED_HER2 = plus(
+    had(
+        ["trastuzumab", "Enhertu", "tucatinib", "Phesgo", ANY_HER2],
+        ["docetaxel", "letrozole", "chemotherapy"],
+        [],
+    ),
+    met=[given(advanced("trastuzumab", setting="maintenance"))],
+    unmet=[given(early("trastuzumab"))],
+    unknown=[given(advanced("trastuzumab", setting=None)), among(early("trastuzumab"))],
+)
+ADVANCED_CHEMOTHERAPY = plus(
+    had(
+        ["docetaxel", "capecitabine", "chemotherapy", "taxane"],
+        ["Enhertu", "Kadcyla", "letrozole", "palbociclib", "trastuzumab"],
+        [],
+    ),
+    unmet=[given(early("docetaxel"))],
+)
+ADVANCED_CAPECITABINE = plus(
+    had(["capecitabine", "Xeloda"], ["docetaxel", "trastuzumab", "taxane"], ["chemotherapy"]),
+    unmet=[given(early("capecitabine"))],
+)
+ADVANCED_THERAPY = row(
+    [
+        given(advanced("letrozole")),
+        given(advanced("trastuzumab", **UNDER_WAY)),
+        given(DRUGS_UNKNOWN),
+        among(advanced("letrozole")),
+    ],
+    [NOTHING, given(early("trastuzumab"))],
+    [EMPTY_LIST, among(early("trastuzumab")), given(advanced("letrozole", setting=None))],
+)
+OTHER_THAN_TRASTUZUMAB = had_anywhere(
+    ["pertuzumab", "Phesgo", "Kadcyla", "Enhertu", "lapatinib", "margetuximab", "zanidatamab"],
+    ["trastuzumab", "Ogivri", "docetaxel"],
+    [ANY_HER2],
+)
+OTHER_THAN_TRASTUZUMAB_OR_LAPATINIB = had_anywhere(
+    ["pertuzumab", "Phesgo", "Kadcyla", "Enhertu", "tucatinib", "neratinib", "pyrotinib"],
+    ["trastuzumab", "lapatinib", "docetaxel"],
+    [ANY_HER2],
+)
+TDM1_LAPATINIB_CAPECITABINE = had_anywhere(
+    ["Kadcyla", "lapatinib", "capecitabine"], ["Enhertu", "docetaxel"], [ANY_HER2, "chemotherapy"]
+)
+
+EXPOSURE: dict[str, Row] = {
+    "PriorTrastuzumabPatient": TRASTUZUMAB,
+    "NoPriorTrastuzumabPatient": opposite(TRASTUZUMAB),
+    "PriorPertuzumabPatient": PERTUZUMAB,
+    "NoPriorPertuzumabPatient": opposite(PERTUZUMAB),
+    "PriorTrastuzumabDeruxtecanPatient": TRASTUZUMAB_DERUXTECAN,
+    "NoPriorTrastuzumabDeruxtecanPatient": opposite(TRASTUZUMAB_DERUXTECAN),
+    "PriorTrastuzumabEmtansinePatient": TRASTUZUMAB_EMTANSINE,
+    "NoPriorTrastuzumabEmtansinePatient": opposite(TRASTUZUMAB_EMTANSINE),
+    "PriorTucatinibPatient": TUCATINIB_HAD,
+    "NoPriorTucatinibPatient": opposite(TUCATINIB_HAD),
+    "PriorHer2TyrosineKinaseInhibitorPatient": ANY_TKI,
+    "NoPriorHer2TyrosineKinaseInhibitorPatient": opposite(ANY_TKI),
+    "PriorAntiHer2Patient": had_anywhere(
+        ["trastuzumab", "Enhertu", "lapatinib", ANY_HER2], ["docetaxel", "letrozole"], []
+    ),
+    "PriorEarlyAntiHer2Patient": plus(
+        had(["trastuzumab", "Kadcyla", ANY_HER2], ["docetaxel"], [], course=early),
+        unmet=[given(advanced("trastuzumab"))],
+    ),
+    "PriorTaxanePatient": had_anywhere(
+        ["docetaxel", "paclitaxel", "nab-paclitaxel", "Taxol", "taxane"],
+        ["capecitabine", "trastuzumab", "Kadcyla"],
+        ["chemotherapy"],
+    ),
+    "PriorAnthracyclinePatient": had_anywhere(
+        ["doxorubicin", "epirubicin", "anthracycline", "Caelyx"],
+        ["docetaxel", "trastuzumab", "taxane"],
+        ["chemotherapy"],
+    ),
+    "PriorCdk46InhibitorPatient": had_anywhere(
+        ["palbociclib", "ribociclib", "abemaciclib"], ["letrozole", "tucatinib"], []
+    ),
+    "PriorSystemicTherapyPatient": had_anywhere(
+        ["letrozole", "trastuzumab", "chemotherapy", "endocrine therapy"], [], []
+    ),
+    "PriorAdvancedAntiHer2Patient": ADVANCED_HER2,
+    "NoPriorAdvancedAntiHer2Patient": opposite(ADVANCED_HER2),
+    "PriorAdvancedChemotherapyPatient": ADVANCED_CHEMOTHERAPY,
+    "NoPriorAdvancedChemotherapyPatient": opposite(ADVANCED_CHEMOTHERAPY),
+    "PriorAdvancedCapecitabinePatient": ADVANCED_CAPECITABINE,
+    "NoPriorAdvancedCapecitabinePatient": opposite(ADVANCED_CAPECITABINE),
+    "PriorAdvancedTherapyPatient": ADVANCED_THERAPY,
+    "NoPriorAdvancedTherapyPatient": opposite(ADVANCED_THERAPY),
+    "PriorAdvancedTrastuzumabPatient": plus(
+        had(["trastuzumab", "Ogivri", "Phesgo"], ["Kadcyla", "Enhertu"], [ANY_HER2]),
+        unmet=[given(early("trastuzumab"))],
+    ),
+    "PriorAdvancedLapatinibPatient": plus(
+        had(["lapatinib", "Tyverb"], ["tucatinib", "trastuzumab"], [ANY_HER2]),
+        unmet=[given(early("lapatinib"))],
+    ),
+    "PriorTrastuzumabChemotherapyPatient": row(
+        [
+            given(advanced("trastuzumab", "docetaxel")),
+            given(TCHP),
+            given(advanced("trastuzumab", "chemotherapy")),
+        ],
+        [
+            NOTHING,
+            given(advanced("trastuzumab"), advanced("docetaxel", **year(1))),
+            given(advanced("Enhertu")),
+            given(advanced("trastuzumab", "letrozole")),
+        ],
+        [EMPTY_LIST, given(advanced(ANY_HER2, "docetaxel")), given(DRUGS_UNKNOWN)],
+    ),
+    "PriorTdm1LapatinibOrCapecitabinePatient": TDM1_LAPATINIB_CAPECITABINE,
+    "NoPriorTdm1LapatinibOrCapecitabinePatient": opposite(TDM1_LAPATINIB_CAPECITABINE),
+    "OtherAntiHer2ThanTrastuzumabPatient": OTHER_THAN_TRASTUZUMAB,
+    "NoOtherAntiHer2ThanTrastuzumabPatient": opposite(OTHER_THAN_TRASTUZUMAB),
+    "OtherAntiHer2ThanTrastuzumabOrLapatinibPatient": OTHER_THAN_TRASTUZUMAB_OR_LAPATINIB,
+    "NoOtherAntiHer2ThanTrastuzumabOrLapatinibPatient": opposite(
+        OTHER_THAN_TRASTUZUMAB_OR_LAPATINIB
+    ),
+}
+
+PROGRESSED_TDXD = progressed("Enhertu")
+PROGRESSED_TDM1 = progressed("Kadcyla")
+PROGRESSED_EARLY = row(
+    [
+        given(early("trastuzumab", outcome="recurrence")),
+        given(early("lapatinib", outcome="progression")),
+    ],
+    [
+        NOTHING,
+        given(early("trastuzumab")),
+        given(advanced("trastuzumab")),
+        given(early("docetaxel", outcome="recurrence")),
+    ],
+    [EMPTY_LIST, given(early("trastuzumab", outcome="stopped"))],
+)
+
+PROGRESSION: dict[str, Row] = {
+    "ProgressedOnTrastuzumabDeruxtecanPatient": PROGRESSED_TDXD,
+    "NoProgressionOnTrastuzumabDeruxtecanPatient": opposite(PROGRESSED_TDXD),
+    "ProgressedOnTrastuzumabEmtansinePatient": PROGRESSED_TDM1,
+    "NoProgressionOnTrastuzumabEmtansinePatient": opposite(PROGRESSED_TDM1),
+    "ProgressedOnTrastuzumabPatient": plus(
+        progressed("trastuzumab"),
+        met=[given(early("trastuzumab", outcome="recurrence")), given(THP, HP_PROGRESSED)],
+        unmet=[given(TDXD)],
+    ),
+    "ProgressedOnTrastuzumabChemotherapyPatient": plus(
+        progressed("trastuzumab", "vinorelbine"),
+        # Maintenance belongs to the regimen that it continues.
+        met=[given(THP, HP_PROGRESSED)],
+        unmet=[given(THP, HP_AFTER), given(advanced("trastuzumab", "letrozole"))],
+    ),
+    "ProgressedOnAdvancedAntiHer2Patient": plus(
+        progressed("trastuzumab", "docetaxel"),
+        met=[given(THP, HP_PROGRESSED)],
+        unmet=[given(THP, HP_AFTER), given(early("trastuzumab", outcome="recurrence"))],
+    ),
+    "ProgressedOnAdvancedEndocrinePatient": plus(
+        progressed("letrozole"), unmet=[given(early("tamoxifen", outcome="recurrence"))]
+    ),
+    "ProgressedOnEndocrinePatient": plus(
+        progressed("letrozole", "palbociclib"),
+        met=[given(early("tamoxifen", outcome="recurrence"))],
+    ),
+    "ProgressedOnEarlyTrastuzumabOrLapatinibPatient": PROGRESSED_EARLY,
+    "NoProgressionOnEarlyTrastuzumabOrLapatinibPatient": opposite(PROGRESSED_EARLY),
+    "EndocrineTherapyFailedIfHormoneReceptorPositivePatient": row(
+        [
+            {"er_percent": 0, **NOTHING},
+            {"er_percent": 80, **given(advanced("letrozole"))},
+            {"er_percent": None, **given(advanced("letrozole"))},
+        ],
+        [
+            {"er_percent": 80, **NOTHING},
+            {"er_percent": 80, **given(advanced("letrozole", **UNDER_WAY))},
+        ],
+        [{"er_percent": 80, **EMPTY_LIST}, {"er_percent": None, **NOTHING}],
+    ),
+}
+
+
+def window(drug: str, inside: str, outside: str, **more: Any) -> Row:
+    """A recurrence in a window after a course that ended on 15 March 2025; both days counted."""
+    course = early(drug, **more)
+    return row(
+        [relapse(inside, course), among(course, recurrence_date=inside)],
+        [
+            NOTHING,
+            relapse(outside, course),
+            relapse(inside, early("letrozole")),
+            relapse(inside, advanced(drug, end=None)),
+        ],
+        [
+            EMPTY_LIST,
+            relapse(None, course),
+            relapse(inside, {key: course[key] for key in course if key not in ("end", "outcome")}),
+            relapse(inside, EARLY_DRUGS_UNKNOWN),
+            among(course, recurrence_date=outside),
+        ],
+    )
+
+
+WITHIN_6_OF_HER2 = plus(
+    window("trastuzumab", SIX_MONTHS, DAY_MORE),
+    met=[
+        relapse("2024-12-02", early("trastuzumab")),
+        relapse(None, early("trastuzumab", end=None, outcome="recurrence")),
+        relapse("2026-09-01", early("trastuzumab", end=None, outcome="ongoing")),
+        relapse("2025-02-28", early("trastuzumab", **END_OF_AUGUST)),
+        relapse("2024-08-29", early("trastuzumab", **LEAP_DAY)),
+        relapse(SIX_MONTHS, TCHP, HP_ADJUVANT),
+        relapse(SIX_MONTHS, TCHP, TDM1_ADJUVANT),
+    ],
+    unmet=[
+        relapse("2025-03-01", early("trastuzumab", **END_OF_AUGUST)),
+        relapse("2024-08-30", early("trastuzumab", **LEAP_DAY)),
+        relapse(DAY_MORE, TCHP, HP_ADJUVANT),
+        relapse(SIX_MONTHS, early("docetaxel")),
+    ],
+)
+WITHIN_6_OF_THERAPY = plus(
+    window("trastuzumab", SIX_MONTHS, DAY_MORE), met=[relapse(SIX_MONTHS, early("docetaxel"))]
+)
+WITHIN_12_OF_HER2 = plus(
+    window("trastuzumab", TWELVE_MONTHS, TWELVE_AND_A_DAY),
+    unmet=[relapse(TWELVE_MONTHS, early("docetaxel"))],
+)
+BEFORE_12_OF_THERAPY = plus(
+    window("trastuzumab", TWELVE_LESS_A_DAY, TWELVE_MONTHS),
+    met=[relapse(TWELVE_LESS_A_DAY, early("docetaxel"))],
+)
+BEFORE_6_OF_CHEMOTHERAPY = plus(
+    window("docetaxel", DAY_LESS, SIX_MONTHS), unmet=[relapse(DAY_LESS, early("trastuzumab"))]
+)
+
+RELAPSE: dict[str, Row] = {
+    "RelapseWithin6MonthsOfEarlyAntiHer2Patient": WITHIN_6_OF_HER2,
+    "RelapseWithin6MonthsOfEarlyTherapyPatient": WITHIN_6_OF_THERAPY,
+    "NoRelapseWithin6MonthsOfEarlyTherapyPatient": opposite(WITHIN_6_OF_THERAPY),
+    "RelapseWithin12MonthsOfEarlyAntiHer2Patient": WITHIN_12_OF_HER2,
+    "NoRelapseWithin12MonthsOfEarlyAntiHer2Patient": opposite(WITHIN_12_OF_HER2),
+    "RelapseBefore12MonthsOfEarlyTherapyPatient": BEFORE_12_OF_THERAPY,
+    "NoRelapseBefore12MonthsOfEarlyTherapyPatient": opposite(BEFORE_12_OF_THERAPY),
+    "RelapseBefore6MonthsOfEarlyChemotherapyPatient": BEFORE_6_OF_CHEMOTHERAPY,
+    "NoRelapseBefore6MonthsOfEarlyChemotherapyPatient": opposite(BEFORE_6_OF_CHEMOTHERAPY),
+    "RelapseWithin12MonthsOfEarlyPertuzumabPatient": plus(
+        window("Phesgo", TWELVE_MONTHS, TWELVE_AND_A_DAY),
+        unmet=[relapse(TWELVE_MONTHS, early("trastuzumab"))],
+        unknown=[relapse(TWELVE_MONTHS, early(ANY_HER2))],
+    ),
+    "RelapseWithin6MonthsOfAdjuvantChemotherapyPatient": plus(
+        window("docetaxel", SIX_MONTHS, DAY_MORE),
+        unmet=[
+            relapse(SIX_MONTHS, early("docetaxel", setting="neoadjuvant")),
+            relapse(SIX_MONTHS, TDM1_ADJUVANT),
+        ],
+    ),
+    "EarlyRelapseByNccnPatient": row(
+        [
+            relapse(SIX_MONTHS, early("trastuzumab")),
+            relapse(TWELVE_MONTHS, early("Phesgo")),
+            relapse(TWELVE_MONTHS, TCHP, HP_ADJUVANT),
+        ],
+        [
+            NOTHING,
+            relapse(DAY_MORE, early("trastuzumab")),
+            relapse(TWELVE_AND_A_DAY, early("Phesgo")),
+        ],
+        [EMPTY_LIST, relapse(None, early("Phesgo")), relapse(DAY_MORE, early(ANY_HER2))],
+    ),
+    "SecondLineByAscoPatient": row(
+        [
+            given(THP_PROGRESSED),
+            given(THP, HP_PROGRESSED),
+            relapse(TWELVE_MONTHS, early("trastuzumab")),
+        ],
+        [
+            NOTHING,
+            given(THP, HP_AFTER),
+            relapse(TWELVE_AND_A_DAY, early("trastuzumab")),
+            given(advanced("letrozole")),
+        ],
+        [EMPTY_LIST, given(TOXIC_DOCETAXEL), relapse(None, early("trastuzumab"))],
+    ),
+    "ThirdLineByAscoPatient": row(
+        [
+            given(THP_PROGRESSED, TDXD),
+            among(THP_PROGRESSED, TDXD),
+            relapse(
+                TWELVE_MONTHS,
+                early("trastuzumab"),
+                advanced("Enhertu", start="2026-04-06", end="2026-10-05"),
+            ),
+        ],
+        [
+            NOTHING,
+            given(THP, HP_PROGRESSED),
+            relapse(
+                TWELVE_AND_A_DAY,
+                early("trastuzumab"),
+                advanced("Enhertu", start="2026-04-06", end="2026-10-05"),
+            ),
+            relapse(TWELVE_MONTHS, early("trastuzumab")),
+        ],
+        [EMPTY_LIST, among(THP_PROGRESSED)],
+    ),
+    "TrastuzumabTaxaneAdvancedOrEarlyRelapsePatient": row(
+        [
+            given(THP),
+            given(chemo("paclitaxel", 1), advanced("trastuzumab", "letrozole", **year(2))),
+            relapse(SIX_MONTHS, early("trastuzumab", "docetaxel")),
+            # The adjuvant part belongs to the therapy that began before surgery.
+            relapse(SIX_MONTHS, TCHP, HP_ADJUVANT),
+        ],
+        [
+            NOTHING,
+            given(advanced("trastuzumab", "vinorelbine")),
+            relapse(DAY_MORE, early("trastuzumab", "docetaxel")),
+            relapse(DAY_MORE, TCHP, HP_ADJUVANT),
+            given(TDXD),
+        ],
+        [EMPTY_LIST, relapse(None, early("trastuzumab", "docetaxel"))],
+    ),
+}
+
+TWO_LINES = (THP, HP_PROGRESSED, TDXD)
+THREE_LINES = (*TWO_LINES, TUCATINIB)
+MORE_THAN_TWO_LINES = row(
+    [given(*THREE_LINES), among(*THREE_LINES), given(*THREE_LINES, NERATINIB)],
+    [
+        NOTHING,
+        given(*TWO_LINES),
+        given(*TWO_LINES, {**TUCATINIB, **UNDER_WAY}),
+        given(TOXIC_DOCETAXEL, SWITCH_OF_HER2_DRUG, TDXD),
+    ],
+    [EMPTY_LIST, among(*TWO_LINES)],
+)
+MORE_THAN_TWO_CHEMOTHERAPY_LINES = row(
+    [given(chemo("paclitaxel", 1), chemo("capecitabine", 2), chemo("vinorelbine", 3))],
+    [
+        NOTHING,
+        given(chemo("paclitaxel", 1), chemo("capecitabine", 2)),
+        given(chemo("paclitaxel", 1), chemo("capecitabine", 2), TDXD),
+        given(
+            chemo("paclitaxel", 1, outcome="toxicity"),
+            chemo("capecitabine", 2),
+            chemo("vinorelbine", 3),
+        ),
+    ],
+    [EMPTY_LIST, among(chemo("paclitaxel", 1), chemo("capecitabine", 2))],
+)
+TWO_ENDOCRINE_LINES = row(
+    [
+        given(hormone("letrozole", "palbociclib", number=1), hormone("fulvestrant", number=2)),
+        among(hormone("letrozole", number=1), hormone("fulvestrant", number=2)),
+    ],
+    [
+        NOTHING,
+        given(hormone("letrozole", number=1)),
+        given(THP, hormone("Phesgo", "letrozole", number=2, setting="maintenance")),
+        given(hormone("letrozole", number=1), chemo("capecitabine", 2)),
+        given(early("tamoxifen"), hormone("letrozole", number=16)),
+        given(hormone("letrozole", number=1, outcome="toxicity"), hormone("anastrozole", number=2)),
+    ],
+    [EMPTY_LIST, among(hormone("letrozole", number=1))],
+)
+CYCLES = row(
+    [
+        given({**THP, "cycles": 4}),
+        given({**THP, "cycles": 8}),
+        given({**THP, "cycles": 6}, HP_AFTER),
+    ],
+    [given({**THP, "cycles": 3}), given({**THP, "cycles": 9})],
+    [EMPTY_LIST, given(THP), among({**THP, "cycles": 3})],
+)
+
+COUNTS: dict[str, Row] = {
+    "TwoAdvancedAntiHer2RegimensPatient": row(
+        [
+            given(THP_PROGRESSED, TDXD),
+            given(THP, HP_PROGRESSED, TDXD),
+            among(THP_PROGRESSED, TDXD),
+            given(TOXIC_DOCETAXEL, SWITCH_OF_HER2_DRUG),
+            given({**THP_PROGRESSED, "end": None}, advanced(ANY_HER2, "capecitabine", **year(3))),
+        ],
+        [
+            NOTHING,
+            given(THP),
+            given(THP, HP_AFTER),
+            given(THP, HP_PROGRESSED),
+            given(THP, HP_CALLED_METASTATIC),
+            given(THP, hormone("Phesgo", "letrozole", number=2)),
+            given(early("trastuzumab"), advanced("Enhertu", start="2026-01-05", end="2026-10-05")),
+            # A change of the taxane for toxicity keeps the anti-HER2 regimen.
+            given(TOXIC_DOCETAXEL, SWITCH_OF_TAXANE),
+        ],
+        [
+            EMPTY_LIST,
+            among(THP_PROGRESSED),
+            given(THP_PROGRESSED, {**DRUGS_UNKNOWN, **year(3)}),
+            given(THP_PROGRESSED, advanced("Enhertu", start=None, end=None)),
+        ],
+    ),
+    "ThreeAdvancedAntiHer2RegimensPatient": row(
+        [given(*THREE_LINES), among(*THREE_LINES)],
+        [NOTHING, given(*TWO_LINES)],
+        [EMPTY_LIST, among(*TWO_LINES)],
+    ),
+    "TwoAntiHer2RegimensPatient": row(
+        [
+            given(THP_PROGRESSED, TDXD),
+            given(TCHP, TDM1_ADJUVANT),
+            given(early("trastuzumab"), advanced("Enhertu", start="2026-01-05", end="2026-10-05")),
+            among(TCHP, TDM1_ADJUVANT),
+        ],
+        [
+            NOTHING,
+            given(TCHP),
+            given(TCHP, HP_ADJUVANT),
+            given(early("docetaxel"), advanced("Enhertu", start="2026-01-05", end="2026-10-05")),
+            given(THP, HP_PROGRESSED),
+        ],
+        [EMPTY_LIST, among(TCHP)],
+    ),
+    "PriorAdvancedLinePatient": row(
+        [
+            given(THP_PROGRESSED),
+            given(THP),
+            given(advanced("letrozole", outcome="stopped")),
+            given(advanced("letrozole", outcome=None)),
+            among(THP),
+        ],
+        [NOTHING, given(early("trastuzumab")), given(advanced("trastuzumab", **UNDER_WAY))],
+        [EMPTY_LIST, given(advanced("trastuzumab", end=None, outcome=None))],
+    ),
+    "OneAdvancedLinePatient": row(
+        [
+            given(THP_PROGRESSED),
+            given(THP, HP_AFTER),
+            given(THP, HP_CALLED_METASTATIC),
+            given(TOXIC_DOCETAXEL, SWITCH_OF_TAXANE),
+            given(TOXIC_DOCETAXEL, SWITCH_OF_HER2_DRUG),
+            given(advanced("trastuzumab", **UNDER_WAY)),
+        ],
+        [NOTHING, given(early("trastuzumab")), given(THP_PROGRESSED, TDXD), among(*TWO_LINES)],
+        [EMPTY_LIST, among(THP)],
+    ),
+    "OneToThreeAdvancedLinesPatient": row(
+        [given(THP), given(*THREE_LINES), given(*THREE_LINES, {**NERATINIB, **UNDER_WAY})],
+        [NOTHING, given(*THREE_LINES, NERATINIB), among(*THREE_LINES, NERATINIB)],
+        [EMPTY_LIST, among(*THREE_LINES)],
+    ),
+    "MoreThanTwoAdvancedLinesPatient": MORE_THAN_TWO_LINES,
+    "AtMostTwoAdvancedLinesPatient": opposite(MORE_THAN_TWO_LINES),
+    "TwoAdvancedChemotherapyLinesPatient": row(
+        [
+            given(chemo("paclitaxel", 1), chemo("capecitabine", 2)),
+            among(chemo("paclitaxel", 1), chemo("capecitabine", 2)),
+        ],
+        [
+            NOTHING,
+            given(chemo("paclitaxel", 1)),
+            given(THP, HP_PROGRESSED),
+            given(THP_PROGRESSED, TDXD),
+            given(chemo("paclitaxel", 1, outcome="toxicity"), chemo("capecitabine", 2)),
+            given(
+                early("docetaxel"), advanced("capecitabine", start="2026-01-05", end="2026-10-05")
+            ),
+        ],
+        [EMPTY_LIST, among(chemo("paclitaxel", 1))],
+    ),
+    "MoreThanTwoAdvancedChemotherapyLinesPatient": MORE_THAN_TWO_CHEMOTHERAPY_LINES,
+    "AtMostTwoAdvancedChemotherapyLinesPatient": opposite(MORE_THAN_TWO_CHEMOTHERAPY_LINES),
+    "OneOrTwoAdvancedChemotherapyLinesPatient": row(
+        [
+            given(chemo("paclitaxel", 1)),
+            given(chemo("paclitaxel", 1), chemo("capecitabine", 2)),
+        ],
+        [
+            NOTHING,
+            given(TDXD),
+            given(chemo("paclitaxel", 1), chemo("capecitabine", 2), chemo("vinorelbine", 3)),
+        ],
+        [EMPTY_LIST, among(chemo("paclitaxel", 1))],
+    ),
+    "TwoAdvancedEndocrineLinesPatient": TWO_ENDOCRINE_LINES,
+    "AtMostOneAdvancedEndocrineLinePatient": opposite(TWO_ENDOCRINE_LINES),
+    "FourToEightInductionCyclesPatient": plus(
+        CYCLES, unmet=[NOTHING, given({**TDXD, "cycles": 6})]
+    ),
+    "OutsideFourToEightInductionCyclesPatient": opposite(CYCLES),
+    "PertuzumabTrastuzumabInductionPatient": row(
+        [
+            given(THP),
+            given(advanced("Phesgo", "docetaxel")),
+            given(advanced("pertuzumab", "Ogivri", "paclitaxel")),
+            among(THP),
+        ],
+        [
+            NOTHING,
+            given(advanced("trastuzumab", "docetaxel")),
+            given(advanced("Phesgo", "letrozole")),
+            given(advanced("Enhertu", "pertuzumab")),
+            given(TCHP),
+        ],
+        [EMPTY_LIST, given(advanced(ANY_HER2, "docetaxel"))],
+    ),
+    "ControlledAfterInductionPatient": row(
+        [
+            given(THP),
+            given({**THP, **UNDER_WAY}),
+            given(THP, HP_AFTER),
+            given(advanced("trastuzumab", "vinorelbine", outcome="completed")),
+        ],
+        [
+            NOTHING,
+            given(THP_PROGRESSED),
+            given(THP, HP_PROGRESSED),
+            given(advanced("Enhertu", "pertuzumab", outcome="completed")),
+            given(TCHP),
+        ],
+        [EMPTY_LIST, given(TOXIC_DOCETAXEL), among(THP)],
+    ),
+}
+
+TABLE: dict[str, Row] = {
+    **GENERAL,
+    **BIOMARKERS,
+    **DISEASE,
+    **JUDGEMENTS,
+    **ORGANS,
+    **EXPOSURE,
+    **PROGRESSION,
+    **RELAPSE,
+    **COUNTS,
+}
+ALWAYS_KNOWN = {"LvefKnownPatient"}  # has a value or is unknown, never refuted
+
+
+# Evaluation
+
+
+@cache
+def graph() -> KnowledgeGraph:
+    return KnowledgeGraph()
+
+
+@cache
+def evaluated(text: str) -> dict[str, str]:
+    """Met and unmet classes of a record; a class that is both is conflicting."""
+    kg = graph()
+    record = kg.record(json.loads(text))
+    triples = to_triples(record, kg.names)
+    mark = (URIRef(record.iri), URIRef(BASE + "isUnderEvaluation"), Literal(True))
+    kg.engine.add([*triples, mark])
+    try:
+        rules.run_folder(kg.engine, "derivation")
+        rules.infer(kg.engine)
+        found: dict[str, str] = {}
+        for iri, status in kg.query("eligibility/statuses", patient=f"<{record.iri}>").rows:
+            known = found.setdefault(iri.local, status)
+            found[iri.local] = status if known == status else "conflicting"
+        return found
+    finally:
+        kg.engine.remove_subjects({triple[0] for triple in triples})
+
+
+def status(criterion: str, patch: Patch) -> str:
+    return evaluated(json.dumps(patched(BASE_RECORD, patch))).get(criterion, "unknown")
+
+
+def said(patch: Patch) -> str:
+    return json.dumps(patch, ensure_ascii=False)
+
+
+@cache
+def criteria() -> frozenset[str]:
+    """Named classes of patients that populations and safety rules share."""
+    rows = (
+        graph()
+        .select("""
+        SELECT DISTINCT ?class WHERE {
+          ?class rdfs:subClassOf+ her2kg:PatientCriterion .
+          FILTER NOT EXISTS { ?class rdfs:subClassOf* her2kg:PatientPopulation }
+          FILTER(isIRI(?class))
+        }
+    """)
+        .rows
+    )
+    return frozenset(iri.local for (iri,) in rows if not iri.local.endswith("Criterion"))
+
+
+def test_every_criterion_has_a_row():
+    assert criteria() - set(TABLE) == set()
+
+
+def test_every_row_is_about_a_criterion():
+    assert set(TABLE) - criteria() == set()
+
+
+def test_every_row_has_three_parts():
+    for name, parts in TABLE.items():
+        lacking = [part for part in parts if not part]
+        assert not lacking or name in ALWAYS_KNOWN, f"{name}: a part of the row is empty"
+
+
+@pytest.mark.parametrize("wanted", ["met", "unmet", "unknown"])
+@pytest.mark.parametrize("criterion", sorted(TABLE))
+def test_criterion(criterion, wanted):
+    patches = TABLE[criterion][("met", "unmet", "unknown").index(wanted)]
+    wrong = [
+        f"{criterion} is {found}, expected {wanted}, for {said(patch)}"
+        for patch in patches
+        if (found := status(criterion, patch)) != wanted
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_record_meets_and_fails_one_class():
+    wrong = {
+        f"{name} for {said(patch)}"
+        for parts in TABLE.values()
+        for part in parts
+        for patch in part
+        for name, found in evaluated(json.dumps(patched(BASE_RECORD, patch))).items()
+        if found == "conflicting"
+    }
+    assert not wrong, "\n".join(sorted(wrong))
