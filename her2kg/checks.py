@@ -17,7 +17,8 @@ from her2kg import rules as rule_texts
 from her2kg.engines import OxigraphEngine
 from her2kg.errors import DataError
 from her2kg.namespaces import QUERIES_HOME
-from her2kg.turtle import CATALOG_FILE, ROOT_FILE, expected_files, format_turtle, is_module
+from her2kg.tree import CATALOG_FILE, ROOT_FILE, expected_files, is_module
+from her2kg.turtle import format_turtle
 
 
 @dataclass(frozen=True)

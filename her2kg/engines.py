@@ -6,11 +6,11 @@ compare values and not lexical forms. pyoxigraph and SPARQLWrapper are imported 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from her2kg.errors import EngineError
 from her2kg.namespaces import Blank, Iri
@@ -313,3 +313,48 @@ def make_engine(name: str) -> OxigraphEngine | RdflibEngine:
     if name == "rdflib":
         return RdflibEngine()
     raise EngineError(f"unknown engine {name!r}; accepted are oxigraph and rdflib")
+
+
+# Turtle as terms, without a store
+
+
+def parse_terms(
+    data: bytes,
+    syntax: Literal["turtle", "nt"],
+    literal: Callable[[str, str | None, str], str],
+) -> set[tuple[str, str, str]]:
+    """Read Turtle or N-Triples into triples of texts.
+
+    Shape: "<iri>", "_:label", or what `literal` makes of a value, its language and its datatype.
+    Errors: SyntaxError, with `lineno` where the parser knows it; ValueError.
+    """
+    import pyoxigraph as ox
+
+    cache: dict[Any, str] = {}
+
+    def term(node: Any) -> str:
+        known = cache.get(node)
+        if known is None:
+            if isinstance(node, ox.Literal):
+                known = literal(node.value, node.language, node.datatype.value)
+            elif isinstance(node, ox.NamedNode | ox.BlankNode):
+                known = str(node)
+            else:
+                raise SyntaxError("a triple term; only IRIs, blank nodes and literals are used")
+            cache[node] = known
+        return known
+
+    form = ox.RdfFormat.TURTLE if syntax == "turtle" else ox.RdfFormat.N_TRIPLES
+    return {
+        (term(quad.subject), term(quad.predicate), term(quad.object))
+        for quad in ox.parse(data, format=form)
+    }
+
+
+def canonical_blanks(turtle: bytes) -> bytes:
+    """Write Turtle as N-Triples whose blank nodes are named after their content (RDFC-1.0)."""
+    import pyoxigraph as ox
+
+    dataset = ox.Dataset(ox.parse(turtle, format=ox.RdfFormat.TURTLE))
+    dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
+    return "".join(f"{quad.triple} .\n" for quad in dataset).encode()

@@ -19,8 +19,8 @@ _KINDS = {
 
 
 def name_key(name: str) -> str:
-    """The form under which names are compared: lower case, one blank for blanks, - and _."""
-    return re.sub(r"[\s_\-]+", " ", name.strip().casefold())
+    """The form under which names are compared: lower case, without blanks, - and _."""
+    return re.sub(r"[\s_\-]+", "", name.casefold())
 
 
 def _query(name: str) -> str:

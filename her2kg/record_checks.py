@@ -12,8 +12,8 @@ from her2kg.namespaces import BASE
 from her2kg.record_input import DAY
 
 if TYPE_CHECKING:
+    from her2kg.record_model import Course, PatientRecord
     from her2kg.record_rdf import Names
-    from her2kg.records import Course, PatientRecord
 
 _OLDEST = 130  # years
 _LOCAL_SITES = ("lymph node",)

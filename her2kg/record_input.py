@@ -9,15 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from her2kg.errors import DataError, Fact, Problem, did_you_mean
-
-if TYPE_CHECKING:
-    pass
 
 MAX_RECORD_BYTES = 5_000_000
 _DEEPEST = 50

@@ -1,48 +1,36 @@
 """Write canonical Turtle: one accepted form for every file of the ontology.
 
 `format_turtle` turns any Turtle (hand-written, saved by Protege, an rdflib graph) into that form;
-`format_tree` applies it to `ontology/` and renews the imports of the root and Protege's catalog.
+`tree.py` applies it to the files of the ontology.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import quoteattr
+from typing import Any, Literal
 
-BASE = "https://w3id.org/her2kg"
-RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-RDFS = "http://www.w3.org/2000/01/rdf-schema#"
-OWL = "http://www.w3.org/2002/07/owl#"
-XSD = "http://www.w3.org/2001/XMLSchema#"
+from her2kg import namespaces
+from her2kg.engines import canonical_blanks, parse_terms
+from her2kg.errors import DataError, Problem
 
+BASE = namespaces.ONTOLOGY
+RDF, RDFS, OWL, XSD = (namespaces.PREFIXES[name] for name in ("rdf", "rdfs", "owl", "xsd"))
 PREFIXES = {
-    "dcterms": "http://purl.org/dc/terms/",
+    **namespaces.PREFIXES,
     "foaf": "http://xmlns.com/foaf/0.1/",
-    "her2kg": BASE + "#",
-    "owl": OWL,
     "prov": "http://www.w3.org/ns/prov#",
-    "rdf": RDF,
-    "rdfs": RDFS,
     "schema": "https://schema.org/",
     "sh": "http://www.w3.org/ns/shacl#",
-    "skos": "http://www.w3.org/2004/02/skos/core#",
     "vann": "http://purl.org/vocab/vann/",
-    "xsd": XSD,
 }
 
-ROOT_FILE = "her2kg.ttl"
-CATALOG_FILE = "catalog-v001.xml"
 WIDTH = 100
 INDENT = "    "
 
 _TYPE, _LABEL = f"<{RDF}type>", f"<{RDFS}label>"
 _FIRST, _REST, _NIL = f"<{RDF}first>", f"<{RDF}rest>", f"<{RDF}nil>"
-_ONTOLOGY, _IMPORTS = f"<{OWL}Ontology>", f"<{OWL}imports>"
+_ONTOLOGY = f"<{OWL}Ontology>"
 _LEAD = {_TYPE: 0, _LABEL: 1}
 _SECTIONS = {
     _ONTOLOGY: 0,
@@ -75,7 +63,7 @@ def format_turtle(text_or_graph: Any, *, path: str = "Turtle text") -> str:
     Units: literals keep their lexical form; language tags are written in lower case.
     Errors: DataError naming `path` and the line if the text is not Turtle.
     """
-    return _write(parse_turtle(text_or_graph, path=path))
+    return write_turtle(parse_turtle(text_or_graph, path=path))
 
 
 def parse_turtle(text_or_graph: Any, *, path: str = "Turtle text") -> set[Triple]:
@@ -89,144 +77,34 @@ def parse_turtle(text_or_graph: Any, *, path: str = "Turtle text") -> set[Triple
     return _parse(text_or_graph.serialize(format="nt"), path, "nt")
 
 
+def write_turtle(triples: set[Triple]) -> str:
+    """Write triples as `parse_turtle` gives them in the one accepted form."""
+    shared = _shared_blanks(triples)
+    if shared:
+        triples = _stable_labels(triples)
+        shared = _shared_blanks(triples)
+    return _Writer(triples, shared).document()
+
+
 def module_iri(triples: Iterable[Triple]) -> str | None:
     """Give the IRI of the owl:Ontology in these triples, or None."""
     iris = sorted(s[1:-1] for s, p, o in triples if p == _TYPE and o == _ONTOLOGY and s[0] == "<")
     return iris[0] if iris else None
 
 
-def format_tree(root: Path, *, check: bool) -> list[Path]:
-    """Format every Turtle file under `root`/ontology and renew the imports and the catalog.
-
-    Shape: the files that were (with `check`: would be) changed, sorted; second run gives none.
-    Errors: DataError naming every file that is not Turtle, has no ontology IRI or repeats one;
-    nothing is written then.
-    """
-    changed = []
-    for path, text in sorted(expected_files(Path(root)).items()):
-        if not path.exists() or path.read_bytes() != text.encode():
-            changed.append(path)
-            if not check:
-                _replace(path, text)
-    return changed
+# Reading
 
 
-def expected_files(root: Path) -> dict[Path, str]:
-    """Say what every Turtle file under `root`/ontology and the catalog should contain.
-
-    Shape: path -> text, for each `.ttl` present and for `catalog-v001.xml`.
-    Errors: DataError as `format_tree`.
-    """
-    from her2kg.errors import DataError
-
-    ontology = Path(root) / "ontology"
-    files: dict[Path, set[Triple]] = {}
-    problems: list[tuple[str, str, str]] = []
-    for path in sorted(ontology.rglob("*.ttl")):
-        try:
-            files[path] = parse_turtle(path.read_bytes(), path=path.relative_to(root).as_posix())
-        except DataError as error:
-            problems += [(p.path, p.value, p.accepted) for p in error.problems]
-    if not files and not problems:
-        problems.append(("ontology", str(ontology), "a directory that holds .ttl files"))
-
-    iris: dict[Path, str] = {}
-    for path, triples in files.items():
-        name, iri = path.relative_to(root).as_posix(), module_iri(triples)
-        if iri is None:
-            if is_module(path.relative_to(ontology)):
-                problems.append((name, "no owl:Ontology", "<module IRI> a owl:Ontology"))
-        elif iri in iris.values():
-            problems.append((name, iri, "an ontology IRI that no other file has"))
-        else:
-            iris[path] = iri
-    if problems:
-        raise _data_error(problems)
-
-    main = ontology / ROOT_FILE
-    if main in iris:
-        others = {path: iri for path, iri in iris.items() if path != main}
-        modules = {iri for path, iri in others.items() if is_module(path.relative_to(ontology))}
-        files[main] = _with_imports(files[main], iris[main], modules)
-    texts = {path: _write(triples) for path, triples in files.items()}
-    texts[ontology / CATALOG_FILE] = _catalog(
-        {iri: path.relative_to(ontology).as_posix() for path, iri in iris.items()}
-    )
-    return texts
-
-
-def is_module(relative: Path) -> bool:
-    """Say whether a file (path inside ontology/) is imported: not a shape, not an example."""
-    return relative.as_posix() != "shapes.ttl" and relative.parts[0] != "examples"
-
-
-def _with_imports(triples: set[Triple], root: str, modules: set[str]) -> set[Triple]:
-    """Replace the imports of our own modules; an import from elsewhere stays."""
-    subject = f"<{root}>"
-    kept = {t for t in triples if t[:2] != (subject, _IMPORTS) or not t[2].startswith(f"<{BASE}/")}
-    return kept | {(subject, _IMPORTS, f"<{iri}>") for iri in modules}
-
-
-def _catalog(paths: dict[str, str]) -> str:
-    """Write the OASIS catalog by which Protege finds the modules offline."""
-    rows = "".join(
-        f"    <uri name={quoteattr(iri)} uri={quoteattr(path)}/>\n"
-        for iri, path in sorted(paths.items())
-    )
-    return (
-        '<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n'
-        '<catalog prefer="public" xmlns="urn:oasis:names:tc:entity:xmlns:xml:catalog">\n'
-        f"{rows}</catalog>\n"
-    )
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file in one step, so that a reader never sees half of it."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-# --- reading (the only place here that knows the parser) ---------------------------------------
-
-
-def _parse(text: str | bytes, path: str, syntax: str) -> set[Triple]:
-    from pyoxigraph import BlankNode, Literal, NamedNode, RdfFormat, parse
-
-    cache: dict[Any, str] = {}
-
-    def term(node: Any) -> str:
-        known = cache.get(node)
-        if known is None:
-            if isinstance(node, Literal):
-                known = _literal(node.value, node.language, node.datatype.value)
-            elif isinstance(node, NamedNode | BlankNode):
-                known = str(node)
-            else:
-                raise SyntaxError("a triple term; only IRIs, blank nodes and literals are used")
-            cache[node] = known
-        return known
-
+def _parse(text: str | bytes, path: str, syntax: Literal["turtle", "nt"]) -> set[Triple]:
     data = text.encode() if isinstance(text, str) else text
-    form = RdfFormat.TURTLE if syntax == "turtle" else RdfFormat.N_TRIPLES
     try:
-        return {
-            (term(q.subject), term(q.predicate), term(q.object))
-            for q in parse(data.removeprefix(b"\xef\xbb\xbf"), format=form)
-        }
+        return parse_terms(data.removeprefix(b"\xef\xbb\xbf"), syntax, _literal)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         place = f"{path}, line {line}" if line else path
         given = data.split(b"\n")[line - 1].decode(errors="replace").strip() if line else str(error)
         reason = re.sub(r"^Parser error at line.*?: | \(line \d+\)$", "", str(error))
-        raise _data_error([(place, given, f"valid Turtle ({reason})")]) from error
+        raise DataError([Problem(place, given, f"valid Turtle ({reason})")]) from error
 
 
 def _literal(value: str, language: str | None, datatype: str) -> str:
@@ -243,21 +121,7 @@ def _escape(match: re.Match[str]) -> str:
     return _ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04X}"
 
 
-def _data_error(problems: list[tuple[str, str, str]]) -> Exception:
-    from her2kg.errors import DataError, Problem
-
-    return DataError([Problem(*problem) for problem in problems])
-
-
-# --- writing -----------------------------------------------------------------------------------
-
-
-def _write(triples: set[Triple]) -> str:
-    shared = _shared_blanks(triples)
-    if shared:
-        triples = _stable_labels(triples)
-        shared = _shared_blanks(triples)
-    return _Writer(triples, shared).document()
+# Writing
 
 
 def _shared_blanks(triples: set[Triple]) -> set[str]:
@@ -282,17 +146,12 @@ def _shared_blanks(triples: set[Triple]) -> set[str]:
 
 def _stable_labels(triples: set[Triple]) -> set[Triple]:
     """Rename the blank nodes after their content (RDFC-1.0), so that labels do not wander."""
-    from pyoxigraph import CanonicalizationAlgorithm, Dataset, RdfFormat, parse
-
     text = "".join(f"{s} {p} {o} .\n" for s, p, o in triples)
-    dataset = Dataset(parse(text.encode(), format=RdfFormat.TURTLE))
-    dataset.canonicalize(CanonicalizationAlgorithm.RDFC_1_0)
-    lines = "".join(f"{q.triple} .\n" for q in dataset)
-    return _parse(lines, "Turtle text", "nt")
+    return _parse(canonical_blanks(text.encode()), "Turtle text", "nt")
 
 
 class _Writer:
-    """Hold one graph while it is written."""
+    """One graph while it is written."""
 
     def __init__(self, triples: set[Triple], shared: set[str]) -> None:
         self.shared = shared

@@ -74,7 +74,7 @@ def tree(tmp_path: Path) -> Path:
     (ontology / "her2kg.ttl").write_text(
         format_turtle("<https://w3id.org/her2kg> a <http://www.w3.org/2002/07/owl#Ontology> .")
     )
-    from her2kg.turtle import format_tree
+    from her2kg.tree import format_tree
 
     format_tree(tmp_path, check=False)
     return tmp_path

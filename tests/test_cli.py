@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 from her2kg import KnowledgeGraph, render
 from her2kg.cli import app
 from her2kg.eligibility import VERDICTS
+from her2kg.output import inert
+from her2kg.page import Screen
 from her2kg.queries import library
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +98,7 @@ def assert_refused(result, lines: int | None = 1) -> list[str]:
     assert result.stderr.endswith("\n")
     said = result.stderr[:-1].split("\n")
     assert all(line.strip() for line in said)
-    assert all(line == render.inert(line) for line in said)
+    assert all(line == inert(line) for line in said)
     if lines is not None:
         assert len(said) == lines, result.stderr
     return said
@@ -337,7 +339,7 @@ def test_text_of_a_record_is_inert_in_tables(case):
         result = run(*args)
         assert result.exit_code == 0
         for text in (result.stdout, result.stderr):
-            assert all(line == render.inert(line) for line in text.split("\n"))
+            assert all(line == inert(line) for line in text.split("\n"))
         assert "[bold red]x[/] :smile: \\x1b[31m\\x9b2J\\u202e\\u2028{}%s" in result.stdout
 
 
@@ -700,7 +702,7 @@ def test_interrupt_is_quiet(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("her2kg.cli._graph", interrupted)
+    monkeypatch.setattr("her2kg.cli.load_graph", interrupted)
     result = run("show", "THP")
     assert (result.exit_code, result.output) == (130, "")
 
@@ -771,12 +773,12 @@ def test_process_has_colour_on_a_terminal(case, extra, colour):
 
 def test_ascii_terminal_gets_ascii_marks(kg, case):
     answers = kg.eligibility(case())
-    text = render.eligible_table(answers, render.Screen(unicode=False))
+    text = render.eligible_table(answers, Screen(unicode=False))
     assert text.isascii() and "+ eligible" in text and "x ineligible" in text
 
 
 def test_wide_screen_is_used(kg, case):
     answers = kg.eligibility(case())
-    text = render.eligible_table(answers, render.Screen(width=120))
+    text = render.eligible_table(answers, Screen(width=120))
     assert "guideline" in text.split("verdict")[1] and "cautions" in text
     assert_fits(text, 120)

@@ -125,6 +125,11 @@ def history(**values: Any) -> Patch:
     return {"history": values}
 
 
+def fall(baseline: float | None, now: float | None) -> Patch:
+    """The ejection fraction before therapy and the newest one."""
+    return {"lvef_baseline_percent": baseline, "lvef_percent": now}
+
+
 def judged(**values: Any) -> Patch:
     return {"judgement": values}
 
@@ -289,7 +294,16 @@ GENERAL: dict[str, Row] = {
     "EcogAtMost1Patient": values("ecog", [0, 1], [2]),
     "EcogAtMost2Patient": values("ecog", [2], [3]),
     "EcogAbove1Patient": values("ecog", [2], [1]),
-    "FemalePatient": row([{"sex": "female"}], [MALE], [{"sex": None}]),
+    # Menopause and a pregnancy tell the sex where it is not recorded; their absence does not.
+    "FemalePatient": row(
+        [{"sex": "female"}, {"sex": None}, {**PREGNANT, "sex": None, "menopausal": None}],
+        [MALE],
+        [
+            {"sex": None, **NOT_SAID},
+            {"sex": None, "menopausal": None},
+            {"sex": None, "menopausal": "premenopausal"},
+        ],
+    ),
     "PostmenopausalPatient": plus(
         values("menopausal", ["postmenopausal"], ["premenopausal"]), unmet=[MALE]
     ),
@@ -588,6 +602,20 @@ TAXANE_CONTRAINDICATED = row(
     [history(neuropathy_grade=2), history(hypersensitivity=["trastuzumab", "capecitabine"])],
     [history(hypersensitivity=None), history(neuropathy_grade=None)],
 )
+
+
+def hypersensitive(*met: str, unmet: Iterable[str], unknown: Iterable[str]) -> Row:
+    """A severe reaction to one drug, by its names and by placeholders that may stand for it."""
+    return row(
+        [history(hypersensitivity=[name]) for name in met],
+        [history(hypersensitivity=names) for name in unmet for names in ([name], [])],
+        [
+            history(hypersensitivity=None),
+            *(history(hypersensitivity=[name]) for name in unknown),
+        ],
+    )
+
+
 STEROID_ILD = row(
     [
         history(interstitial_lung_disease="past", ild_needed_steroids=True),
@@ -610,11 +638,32 @@ ORGANS: dict[str, Row] = {
     "LvefAtLeast50Patient": values("lvef_percent", [50, 50.0], [49.9]),
     "LvefBelow50Patient": values("lvef_percent", [49.9], [50]),
     "LvefBelow40Patient": values("lvef_percent", [39.9], [40]),
+    "LvefFallAtLeast16PointsPatient": row(
+        [fall(60, 44), fall(70, 50)],
+        [fall(60, 44.1), fall(50, 60)],
+        [fall(None, 35), fall(60, None)],
+    ),
+    "LvefFrom40To45AndFallAtLeast10PointsPatient": row(
+        [fall(55, 45), fall(50, 40)],
+        [fall(54.9, 45), fall(60, 45.1), fall(60, 39.9)],
+        [fall(None, 42), fall(60, None)],
+    ),
+    "LeptomeningealDiseasePatient": plus(
+        values("leptomeningeal_disease", [True], [False]),
+        met=[{"leptomeningeal_disease": None, "metastatic_sites": ["leptomeninges"]}],
+        unknown=[{"leptomeningeal_disease": None, "metastatic_sites": ["liver"]}],
+    ),
+    "LvefFallAbove20PointsPatient": row(
+        [fall(60, 39.9), fall(70.1, 50)],
+        [fall(60, 40), fall(70, 50.0), fall(50, 60)],
+        [fall(None, 35), fall(60, None)],
+    ),
     "CreatinineClearanceBelow30Patient": nested(
         "labs", "creatinine_clearance_ml_min", [29, 29.9], [30]
     ),
     "BilirubinAboveUlnPatient": nested("labs", "bilirubin_x_uln", [1.1, 1.01], [1.0, 1]),
     "BilirubinAbove1Point5UlnPatient": nested("labs", "bilirubin_x_uln", [1.6], [1.5]),
+    "BilirubinAbove10UlnPatient": nested("labs", "bilirubin_x_uln", [10.1], [10, 10.0]),
     "NeutrophilsBelow1Point5Patient": nested("labs", "anc_10e9_per_l", [1.4, 1.49], [1.5]),
     "NeutrophilsBelow1Patient": nested("labs", "anc_10e9_per_l", [0.9], [1.0]),
     "PlateletsBelow100Patient": nested("labs", "platelets_10e9_per_l", [99], [100]),
@@ -623,6 +672,30 @@ ORGANS: dict[str, Row] = {
         [lab(ast_x_uln=5.1), lab(alt_x_uln=5.1), lab(ast_x_uln=None, alt_x_uln=5.1)],
         [lab(ast_x_uln=5.0, alt_x_uln=5.0)],
         [lab(ast_x_uln=None), lab(alt_x_uln=None)],
+    ),
+    "TransaminasesAbove20UlnPatient": row(
+        [lab(ast_x_uln=20.1), lab(alt_x_uln=20.1), lab(ast_x_uln=None, alt_x_uln=20.1)],
+        [lab(ast_x_uln=20, alt_x_uln=20.0)],
+        [lab(ast_x_uln=None), lab(alt_x_uln=None), lab(ast_x_uln=20, alt_x_uln=None)],
+    ),
+    "TransaminasesAbove3AndBilirubinAbove2UlnPatient": row(
+        [
+            lab(ast_x_uln=3.1, bilirubin_x_uln=2.1),
+            lab(alt_x_uln=3.1, bilirubin_x_uln=2.1),
+            lab(ast_x_uln=None, alt_x_uln=3.1, bilirubin_x_uln=2.1),
+        ],
+        [
+            lab(ast_x_uln=3.0, alt_x_uln=3, bilirubin_x_uln=2.1),
+            lab(ast_x_uln=3.1, alt_x_uln=3.1, bilirubin_x_uln=2),
+            # One half that is refuted decides, whatever the other one is.
+            lab(ast_x_uln=None, alt_x_uln=None, bilirubin_x_uln=2.0),
+            lab(ast_x_uln=3, alt_x_uln=3, bilirubin_x_uln=None),
+        ],
+        [
+            lab(ast_x_uln=3.1, bilirubin_x_uln=None),
+            lab(ast_x_uln=None, alt_x_uln=3, bilirubin_x_uln=2.1),
+            lab(ast_x_uln=None, alt_x_uln=None, bilirubin_x_uln=2.1),
+        ],
     ),
     "DpydPoorMetaboliserPatient": nested(
         "labs", "dpyd", ["poor metaboliser"], ["normal metaboliser", "intermediate metaboliser"]
@@ -644,6 +717,56 @@ ORGANS: dict[str, Row] = {
     "NoIldThatNeededSteroidsPatient": opposite(STEROID_ILD),
     "NeuropathyGrade3Patient": nested("history", "neuropathy_grade", [3], [2]),
     "NeuropathyBelowGrade3Patient": nested("history", "neuropathy_grade", [2], [3]),
+    "HypersensitiveToCapecitabinePatient": hypersensitive(
+        "capecitabine",
+        "Xeloda",
+        "5-FU",
+        unmet=["docetaxel", "lapatinib"],
+        unknown=["chemotherapy"],
+    ),
+    "HypersensitiveToDocetaxelPatient": hypersensitive(
+        "docetaxel",
+        "Taxotere",
+        unmet=["paclitaxel", "nab-paclitaxel", "trastuzumab"],
+        unknown=["taxane"],
+    ),
+    "HypersensitiveToPaclitaxelPatient": hypersensitive(
+        "paclitaxel", "Taxol", unmet=["docetaxel", "nab-paclitaxel"], unknown=["taxane"]
+    ),
+    "HypersensitiveToNabPaclitaxelPatient": hypersensitive(
+        "nab-paclitaxel", "Abraxane", unmet=["paclitaxel", "docetaxel"], unknown=["taxane"]
+    ),
+    "HypersensitiveToPertuzumabPatient": hypersensitive(
+        "pertuzumab", "Perjeta", "Phesgo", unmet=["trastuzumab", "docetaxel"], unknown=[ANY_HER2]
+    ),
+    "HypersensitiveToNeratinibPatient": hypersensitive(
+        "neratinib", "Nerlynx", unmet=["lapatinib", "tucatinib"], unknown=[ANY_HER2]
+    ),
+    "HypersensitiveToTucatinibPatient": hypersensitive(
+        "tucatinib", "Tukysa", unmet=["lapatinib", "neratinib"], unknown=[ANY_HER2]
+    ),
+    "HypersensitiveToTrastuzumabPatient": hypersensitive(
+        "trastuzumab", "Ogivri", "Phesgo", unmet=["T-DXd", "T-DM1", "Perjeta"], unknown=[ANY_HER2]
+    ),
+    "HypersensitiveToTrastuzumabEmtansinePatient": hypersensitive(
+        "T-DM1", "Kadcyla", unmet=["trastuzumab", "T-DXd"], unknown=[ANY_HER2]
+    ),
+    "HypersensitiveToTrastuzumabDeruxtecanPatient": hypersensitive(
+        "T-DXd", "Enhertu", unmet=["trastuzumab", "T-DM1"], unknown=[ANY_HER2]
+    ),
+    "HypersensitiveToMargetuximabPatient": hypersensitive(
+        "margetuximab", "Margenza", unmet=["trastuzumab", "T-DXd"], unknown=[ANY_HER2]
+    ),
+    "HypersensitiveToTaxanePatient": hypersensitive(
+        "docetaxel",
+        "Abraxane",
+        "taxane",
+        unmet=["trastuzumab", "capecitabine"],
+        unknown=["chemotherapy"],
+    ),
+    "HypersensitiveToLapatinibPatient": hypersensitive(
+        "lapatinib", "Tyverb", unmet=["neratinib", "tucatinib"], unknown=[ANY_HER2]
+    ),
     "TaxaneContraindicatedPatient": TAXANE_CONTRAINDICATED,
     "NoTaxaneContraindicationPatient": opposite(TAXANE_CONTRAINDICATED),
     "StrongCyp2c8InhibitorPatient": row(
@@ -758,6 +881,23 @@ EXPOSURE: dict[str, Row] = {
     "NoPriorTrastuzumabPatient": opposite(TRASTUZUMAB),
     "PriorPertuzumabPatient": PERTUZUMAB,
     "NoPriorPertuzumabPatient": opposite(PERTUZUMAB),
+    "IldHistoryOrPriorTrastuzumabDeruxtecanPatient": row(
+        [
+            history(interstitial_lung_disease="past"),
+            *(
+                {**patch, **history(interstitial_lung_disease="none")}
+                for patch in TRASTUZUMAB_DERUXTECAN[0]
+            ),
+        ],
+        [
+            {**patch, **history(interstitial_lung_disease="none")}
+            for patch in TRASTUZUMAB_DERUXTECAN[1]
+        ],
+        [
+            {**patch, **history(interstitial_lung_disease="none")}
+            for patch in TRASTUZUMAB_DERUXTECAN[2]
+        ],
+    ),
     "PriorTrastuzumabDeruxtecanPatient": TRASTUZUMAB_DERUXTECAN,
     "NoPriorTrastuzumabDeruxtecanPatient": opposite(TRASTUZUMAB_DERUXTECAN),
     "PriorTrastuzumabEmtansinePatient": TRASTUZUMAB_EMTANSINE,
@@ -831,6 +971,24 @@ EXPOSURE: dict[str, Row] = {
 
 PROGRESSED_TDXD = progressed("Enhertu")
 PROGRESSED_TDM1 = progressed("Kadcyla")
+PROGRESSED_TUCATINIB = plus(
+    progressed("tucatinib", "trastuzumab"),
+    met=[given(advanced("Tukysa", "Phesgo", setting="maintenance"))],
+    unmet=[given(advanced("lapatinib")), given(advanced("Kadcyla"))],
+    unknown=[given(advanced(ANY_HER2))],
+)
+PROGRESSED_LAPATINIB = plus(
+    progressed("lapatinib", "letrozole"),
+    met=[given(early("lapatinib", outcome="recurrence"))],
+    unmet=[given(advanced("neratinib"))],
+    unknown=[given(advanced(ANY_HER2))],
+)
+PROGRESSED_NERATINIB = plus(
+    progressed("neratinib"),
+    met=[given(early("neratinib", setting="extended adjuvant", outcome="recurrence"))],
+    unmet=[given(advanced("tucatinib"))],
+    unknown=[given(advanced(ANY_HER2))],
+)
 PROGRESSED_EARLY = row(
     [
         given(early("trastuzumab", outcome="recurrence")),
@@ -841,8 +999,10 @@ PROGRESSED_EARLY = row(
         given(early("trastuzumab")),
         given(advanced("trastuzumab")),
         given(early("docetaxel", outcome="recurrence")),
+        # Stopped for another reason: later relapse is not progression during the course.
+        given(early("trastuzumab", outcome="stopped")),
     ],
-    [EMPTY_LIST, given(early("trastuzumab", outcome="stopped"))],
+    [EMPTY_LIST, given(early("trastuzumab", outcome=None))],
 )
 
 PROGRESSION: dict[str, Row] = {
@@ -850,6 +1010,17 @@ PROGRESSION: dict[str, Row] = {
     "NoProgressionOnTrastuzumabDeruxtecanPatient": opposite(PROGRESSED_TDXD),
     "ProgressedOnTrastuzumabEmtansinePatient": PROGRESSED_TDM1,
     "NoProgressionOnTrastuzumabEmtansinePatient": opposite(PROGRESSED_TDM1),
+    "ProgressedOnTucatinibPatient": PROGRESSED_TUCATINIB,
+    "NoProgressionOnTucatinibPatient": opposite(PROGRESSED_TUCATINIB),
+    "ProgressedOnLapatinibPatient": PROGRESSED_LAPATINIB,
+    "NoProgressionOnLapatinibPatient": opposite(PROGRESSED_LAPATINIB),
+    "ProgressedOnNeratinibPatient": PROGRESSED_NERATINIB,
+    "NoProgressionOnNeratinibPatient": opposite(PROGRESSED_NERATINIB),
+    "ProgressedOnPyrotinibPatient": plus(
+        progressed("pyrotinib"),
+        unmet=[given(advanced("neratinib"))],
+        unknown=[given(advanced(ANY_HER2))],
+    ),
     "ProgressedOnTrastuzumabPatient": plus(
         progressed("trastuzumab"),
         met=[given(early("trastuzumab", outcome="recurrence")), given(THP, HP_PROGRESSED)],
@@ -964,6 +1135,29 @@ RELAPSE: dict[str, Row] = {
         unmet=[
             relapse(SIX_MONTHS, early("docetaxel", setting="neoadjuvant")),
             relapse(SIX_MONTHS, TDM1_ADJUVANT),
+        ],
+    ),
+    "ProgressedOnAdvancedOrRelapseWithin6MonthsPatient": row(
+        [
+            given(THP_PROGRESSED),
+            given(THP, HP_PROGRESSED),
+            among(THP_PROGRESSED),
+            relapse(SIX_MONTHS, early("trastuzumab")),
+            relapse(SIX_MONTHS, TCHP, HP_ADJUVANT),
+        ],
+        [
+            NOTHING,
+            given(THP, HP_AFTER),
+            relapse(DAY_MORE, early("trastuzumab")),
+            relapse(SIX_MONTHS, early("docetaxel")),
+            given(advanced("letrozole")),
+        ],
+        [
+            EMPTY_LIST,
+            given(TOXIC_DOCETAXEL),
+            relapse(None, early("trastuzumab")),
+            among(THP),
+            among(early("trastuzumab"), recurrence_date=DAY_MORE),
         ],
     ),
     "EarlyRelapseByNccnPatient": row(

@@ -18,7 +18,7 @@ import generate  # noqa: E402
 
 from her2kg import KnowledgeGraph, queries  # noqa: E402
 from her2kg.checks import run_checks  # noqa: E402
-from her2kg.turtle import format_tree  # noqa: E402
+from her2kg.tree import format_tree  # noqa: E402
 
 PAGES = sorted(blocks.PAGES)
 PIECES = [block for block in blocks.blocks("CONTRIBUTING.md") if block.file]

@@ -25,7 +25,8 @@ from her2kg.errors import (
     UnknownTerm,
     did_you_mean,
 )
-from her2kg.record_rdf import read_rdf, to_triples
+from her2kg.record_rdf import to_triples
+from her2kg.record_rdf_read import read_rdf
 from her2kg.records import PARTS, PatientRecord, json_schema, load_record, write_json_schema
 
 TODAY = date(2026, 11, 22)

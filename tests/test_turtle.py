@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rdflib.compare import isomorphic
 
 from her2kg.errors import DataError
-from her2kg.turtle import expected_files, format_tree, format_turtle, parse_turtle
+from her2kg.tree import expected_files, format_tree
+from her2kg.turtle import format_turtle, parse_turtle
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "ontology").rglob("*.ttl"), *(ROOT / "tests").rglob("*.ttl")])

@@ -1,0 +1,117 @@
+"""The files of the ontology: their canonical form, the imports of the root, Protege's catalog."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from her2kg.errors import DataError, Problem
+from her2kg.namespaces import ONTOLOGY, PREFIXES
+from her2kg.turtle import Triple, module_iri, parse_turtle, write_turtle
+
+ROOT_FILE = "her2kg.ttl"
+CATALOG_FILE = "catalog-v001.xml"
+_IMPORTS = f"<{PREFIXES['owl']}imports>"
+
+
+def format_tree(root: Path, *, check: bool) -> list[Path]:
+    """Format every Turtle file under `root`/ontology and renew the imports and the catalog.
+
+    Shape: the files that were (with `check`: would be) changed, sorted; second run gives none.
+    Errors: DataError naming every file that is not Turtle, has no ontology IRI or repeats one;
+    nothing is written then.
+    """
+    changed = []
+    for path, text in sorted(expected_files(Path(root)).items()):
+        if not path.exists() or path.read_bytes() != text.encode():
+            changed.append(path)
+            if not check:
+                _replace(path, text)
+    return changed
+
+
+def expected_files(root: Path) -> dict[Path, str]:
+    """Say what every Turtle file under `root`/ontology and the catalog should contain.
+
+    Shape: path -> text, for each `.ttl` present and for `catalog-v001.xml`.
+    Errors: DataError as `format_tree`.
+    """
+    ontology = Path(root) / "ontology"
+    files: dict[Path, set[Triple]] = {}
+    problems: list[Problem] = []
+    for path in sorted(ontology.rglob("*.ttl")):
+        try:
+            files[path] = parse_turtle(path.read_bytes(), path=path.relative_to(root).as_posix())
+        except DataError as error:
+            problems += error.problems
+    if not files and not problems:
+        accepted = "a directory that holds .ttl files"
+        problems.append(Problem("ontology", str(ontology), accepted))
+
+    iris: dict[Path, str] = {}
+    for path, triples in files.items():
+        name, iri = path.relative_to(root).as_posix(), module_iri(triples)
+        if iri is None:
+            if is_module(path.relative_to(ontology)):
+                accepted = "<module IRI> a owl:Ontology"
+                problems.append(Problem(name, "no owl:Ontology", accepted))
+        elif iri in iris.values():
+            problems.append(Problem(name, iri, "an ontology IRI that no other file has"))
+        else:
+            iris[path] = iri
+    if problems:
+        raise DataError(problems)
+
+    main = ontology / ROOT_FILE
+    if main in iris:
+        others = {path: iri for path, iri in iris.items() if path != main}
+        modules = {iri for path, iri in others.items() if is_module(path.relative_to(ontology))}
+        files[main] = _with_imports(files[main], iris[main], modules)
+    texts = {path: write_turtle(triples) for path, triples in files.items()}
+    texts[ontology / CATALOG_FILE] = _catalog(
+        {iri: path.relative_to(ontology).as_posix() for path, iri in iris.items()}
+    )
+    return texts
+
+
+def is_module(relative: Path) -> bool:
+    """Say whether a file (path inside ontology/) is imported: not a shape, not an example."""
+    return relative.as_posix() != "shapes.ttl" and relative.parts[0] != "examples"
+
+
+def _with_imports(triples: set[Triple], root: str, modules: set[str]) -> set[Triple]:
+    """Replace the imports of our own modules; an import from elsewhere stays."""
+    subject = f"<{root}>"
+    kept = {
+        t for t in triples if t[:2] != (subject, _IMPORTS) or not t[2].startswith(f"<{ONTOLOGY}/")
+    }
+    return kept | {(subject, _IMPORTS, f"<{iri}>") for iri in modules}
+
+
+def _catalog(paths: dict[str, str]) -> str:
+    """Write the OASIS catalog by which Protege finds the modules offline."""
+    rows = "".join(
+        f"    <uri name={quoteattr(iri)} uri={quoteattr(path)}/>\n"
+        for iri, path in sorted(paths.items())
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n'
+        '<catalog prefer="public" xmlns="urn:oasis:names:tc:entity:xmlns:xml:catalog">\n'
+        f"{rows}</catalog>\n"
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step, so that a reader never sees half of it."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
