@@ -19,6 +19,7 @@ from her2kg.commands import (
     Format,
     evaluate,
     load_graph,
+    note_example,
     prepare_streams,
     program_version,
     project_folder,
@@ -32,7 +33,7 @@ from her2kg.commands import (
     usage_sentence,
     write_out,
 )
-from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
+from her2kg.errors import ANY_TERM, Her2kgError, UnknownQuery, UnknownTerm
 
 if TYPE_CHECKING:
     from her2kg.page import Screen
@@ -221,7 +222,7 @@ def show(
     try:
         terms = kg.terms(term)
     except UnknownTerm as error:
-        raise UnknownTerm(error.term, "term", error.suggestions) from None
+        raise UnknownTerm(error.term, ANY_TERM, error.suggestions) from None
     _write(
         format,
         table=lambda screen: render_lists.terms_table(terms, screen, property_labels(kg, terms)),
@@ -294,7 +295,10 @@ def run(
     query = library.find(name)
     given = read_parameters(query, parameters or [])
     kg = load_graph()
-    _write_rows(library.run(kg.engine, kg.names, query.name, given), format)
+    rows = library.run(kg.engine, kg.names, query.name, given)
+    if not given:
+        note_example(query)
+    _write_rows(rows, format)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from her2kg.errors import DataError, Fact, Her2kgError, Problem
+from her2kg.errors import DataError, Fact, Her2kgError, Problem, one_of
 from her2kg.output import inert
 
 if TYPE_CHECKING:
@@ -151,13 +152,23 @@ def evaluate(
     format: Format,
 ) -> Answers:
     """Evaluate the record, and say on stderr what the reader must know beside the answer."""
+    from her2kg.eligibility import BASES
+
+    bases, jurisdictions = _listed(basis), _listed(jurisdiction)
+    if bases == []:
+        raise DataError([Problem("basis", Fact("nothing"), ", ".join(BASES))])
+    if jurisdictions == []:
+        codes = ", ".join(code for _, code in kg.query("terms/jurisdictions"))
+        raise DataError([Problem("jurisdiction", Fact("nothing"), codes)])
     source = sys.stdin.buffer.read() if patient == "-" else Path(patient)
     record = kg.record(source)
-    asked = {"bases": _listed(basis), "jurisdictions": _listed(jurisdiction), "as_of": as_of}
+    asked = {"bases": bases, "jurisdictions": jurisdictions, "as_of": as_of}
     asked = {name: value for name, value in asked.items() if value is not None}
     answers = kg.eligibility(record, regimens=regimens, **asked)
     for each in answers.not_interpreted:
         say(f"note: not interpreted: {each}")
+    if as_of is not None and answers.as_of > date.today():
+        say(f"note: {answers.as_of} is after today; claims of later years are not known")
     latest = max(_days(record), default=answers.as_of)
     if as_of is not None and answers.as_of < latest:
         say(
@@ -165,7 +176,7 @@ def evaluate(
             f"--as-of {answers.as_of} only chooses which claims count"
         )
     if answers.scope != "inside" and format != Format.table:
-        say(f"note: outside the knowledge: {answers.scope_note or 'the record is not covered'}")
+        say(f"note: outside what the graph covers: {answers.scope_note or 'this record'}")
     found = {each.regimen for each in answers.regimens}
     for name in regimens or ():
         if kg.names.resolve(name, ("regimen",)).rpartition("#")[2] not in found:
@@ -230,6 +241,29 @@ def read_parameters(query: Query, given: list[str]) -> dict[str, str | list[str]
                 )
         found.setdefault(name, []).append(value)
     return {name: each[0] if len(each) == 1 else each for name, each in found.items()}
+
+
+def note_example(query: Query) -> None:
+    """Say for which values a question is answered that was asked without its parameters."""
+    found: dict[str, list[str]] = {}
+    for name in query.parameters:
+        block = re.search(rf"VALUES\s+\?{name}\s*\{{([^{{}}]*)\}}", query.text)
+        values = block[1].split() if block else []
+        if values and "UNDEF" not in values:
+            found[name] = [_example_value(value) for value in values]
+    if not found:
+        return
+    missing = one_of([f"--{name}" for name in found])
+    if len(found) == 1:
+        example = ", ".join(*found.values())
+    else:
+        example = " ".join(f"--{name} {each}" for name, values in found.items() for each in values)
+    say(f"note: no {missing} given; the answer is for the example, {example}")
+
+
+def _example_value(term: str) -> str:
+    """A term of a query as one would give it: her2kg:drug_x is drug_x, a literal its text."""
+    return term.removeprefix("her2kg:").partition("^^")[0].strip('"')
 
 
 def read_sparql(given: str) -> str:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _LONGEST_VALUE = 80
+ANY_TERM = "term"  # the kind of an UnknownTerm that was looked for among all terms
+_NO_SUCH_PARAMETER = ("only the parameters ", "no parameter at all")
 
 
 def did_you_mean(name: str, candidates: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
@@ -46,6 +48,9 @@ class Fact(str):
     __slots__ = ()
 
 
+MISSING = Fact("missing")  # the value of a Problem about something that must be added
+
+
 def _shown(value: Any) -> str:
     """Write a value as a message shows it: JSON, on one line, cut when it is long."""
     if isinstance(value, Fact):
@@ -62,7 +67,8 @@ def _shown(value: Any) -> str:
 class Problem:
     """One thing that is wrong with an input: where, what was given, what is accepted.
 
-    Shape: `path` is a record path such as `prior_therapies[1].outcome`, or the name of a file.
+    Shape: `path` is a record path such as `prior_therapies[1].outcome`, or the name of a file;
+    `value` is MISSING where nothing was given.
     """
 
     path: str
@@ -70,6 +76,8 @@ class Problem:
     accepted: str
 
     def __str__(self) -> str:
+        if self.value is MISSING:
+            return f"{self.path}: missing; add {self.accepted}"
         return f"{self.path}: given {_shown(self.value)}, accepted {self.accepted}"
 
 
@@ -80,8 +88,8 @@ class Her2kgError(Exception):
 class UnknownTerm(Her2kgError):
     """A name that the graph does not know, or that means several things.
 
-    Shape: `term` as given, `kind` the word for what was looked for, `suggestions` a tuple;
-    `ambiguous` is true when the suggestions are the terms that the name could mean.
+    Shape: `term` as given, `kind` the word for what was looked for, ANY_TERM where `her2kg show`
+    looked, `suggestions` a tuple; `ambiguous` is true when the suggestions are the terms that the name could mean.
     """
 
     def __init__(
@@ -103,7 +111,8 @@ class UnknownTerm(Her2kgError):
             hint = f"did you mean {one_of([f'{name!r}' for name in self.suggestions])}?"
         else:
             hint = "accepted: an id, a label, a brand, a synonym or an abbreviation."
-        return f"unknown {self.kind} '{self.term}'; {hint} Look a name up: her2kg show TERM"
+        advice = "" if self.kind == ANY_TERM else " Look a name up: her2kg show TERM"
+        return f"unknown {self.kind} '{self.term}'; {hint}{advice}"
 
 
 class QueryError(Her2kgError):
@@ -141,11 +150,22 @@ class BadParameter(QueryError):
         super().__init__(query, parameter, given, accepted)
 
     def __str__(self) -> str:
+        header = f"Its header: her2kg queries {self.query}"
+        if self.accepted.startswith(_NO_SUCH_PARAMETER):
+            return f"query '{self.query}' has no parameter '{self.parameter}'; {self._hint()} {header}"
         given = "nothing" if self.given is None else _shown(self.given)
         return (
             f"query '{self.query}', parameter '{self.parameter}': given {given}, "
-            f"accepted {self.accepted}. Read its header: her2kg queries"
+            f"accepted {self.accepted}. {header}"
         )
+
+    def _hint(self) -> str:
+        only, none = _NO_SUCH_PARAMETER
+        if self.accepted == none:
+            return "it takes none."
+        names = self.accepted.removeprefix(only)
+        close = did_you_mean(self.parameter, names.split(", "))
+        return f"did you mean {one_of([f'{n!r}' for n in close])}?" if close else f"it takes {names}."
 
 
 class DataError(Her2kgError):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from her2kg.output import inert
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.containers import Lines
     from rich.table import Table
     from rich.text import Text
 
@@ -95,13 +98,41 @@ class Page:
 
 def styled(*parts: str | tuple[str, str]) -> Text:
     """Put inert text together from parts, each a text or a text with its style."""
-    from rich.text import Text
-
-    text = Text()
+    text = _text_class()()
     for part in parts:
         content, style = (part, "") if isinstance(part, str) else part
         text.append("\n".join(inert(line) for line in content.split("\n")), style=style)
     return text
+
+
+@lru_cache(maxsize=1)
+def _text_class() -> type[Text]:
+    """Text whose long words are broken after a slash, where rich would cut them anywhere."""
+    from rich.text import Text
+
+    class Slashed(Text):
+        def wrap(self, console: Console, width: int, **options: Any) -> Lines:
+            text = Text("\n").join(self.divide(_slash_breaks(self.plain, width)))
+            return text.wrap(console, width, **options)
+
+    return Slashed
+
+
+def _slash_breaks(text: str, width: int) -> list[int]:
+    """Where to break the words that are wider than a line: after the last slash that fits."""
+    from rich.cells import cell_len
+
+    breaks = []
+    for word in re.finditer(r"\S+", text):
+        if cell_len(word[0]) <= width:
+            continue
+        start = word.start()
+        for piece in re.finditer(r"[^\s/]*/+|[^\s/]+", word[0]):
+            end = word.start() + piece.end()
+            if cell_len(text[start:end]) > width and word.start() + piece.start() > start:
+                start = word.start() + piece.start()
+                breaks.append(start)
+    return breaks
 
 
 def new_table(*, head: bool = True) -> Table:

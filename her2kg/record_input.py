@@ -14,17 +14,19 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from her2kg.errors import DataError, Fact, Problem, did_you_mean
+from her2kg.errors import MISSING, DataError, Fact, Problem, did_you_mean
 
 MAX_RECORD_BYTES = 5_000_000
 _DEEPEST = 50
+_OBJECT = "one JSON object with a patient record"
+RECORD = f'{_OBJECT}, such as {{"id": "case-1"}}; fields: her2kg schema'
 DAY = "a date as YYYY-MM-DD"
 _LISTS_OF_OBJECTS = ("prior_therapies", "adverse_events", "her2_tests")
 _SIMPLE = {
     "bool_type": "true or false",
     "list_type": "a list",
     "model_type": "an object",
-    "missing": "a text that names the record; add it",
+    "missing": "a text that names the record",
 }
 
 Place = tuple[str | int, ...]
@@ -33,7 +35,7 @@ Place = tuple[str | int, ...]
 # Reading
 
 
-def read_bytes(path: Path, what: str = "one JSON object") -> bytes:
+def read_bytes(path: Path, what: str = RECORD) -> bytes:
     """Read a record file whole, after looking at its size.
 
     Errors: DataError if it is missing, no file, unreadable, empty or above MAX_RECORD_BYTES.
@@ -75,7 +77,7 @@ def read_text_of(content: bytes | str, place: str) -> str:
         raise _unreadable(place, given, "UTF-8 text; save the file as UTF-8") from None
 
 
-def parse_json(text: str, place: str) -> tuple[Any, list[Problem]]:
+def parse_json(text: str, place: str, what: str = _OBJECT) -> tuple[Any, list[Problem]]:
     """Parse JSON text; keys that come twice in an object are problems."""
     problems: list[Problem] = []
 
@@ -96,7 +98,7 @@ def parse_json(text: str, place: str) -> tuple[Any, list[Problem]]:
         given = "objects or lists nested too deeply"
     except ValueError:
         given = "a number with thousands of digits"
-    raise _unreadable(place, given, "one JSON object with a patient record")
+    raise _unreadable(place, given, what)
 
 
 def read_source(source: Any) -> tuple[dict[str, Any], list[Problem]]:
@@ -115,13 +117,13 @@ def read_source(source: Any) -> tuple[dict[str, Any], list[Problem]]:
         raw = source if isinstance(source, str) else bytes(source)
         refuse_large(len(raw), place)
         if not raw.strip():
-            raise _unreadable(place, "empty text", "one JSON object with a patient record")
-        source, problems = parse_json(read_text_of(raw, place), place)
+            raise _unreadable(place, "empty text", RECORD)
+        source, problems = parse_json(read_text_of(raw, place), place, RECORD)
     if not isinstance(source, Mapping):
         given = {list: "a list", tuple: "a list", str: "a text", bool: "true or false"}.get(
             type(source), "null" if source is None else f"a value of type {type(source).__name__}"
         )
-        accepted = "one JSON object with a patient record; for several patients, one at a time"
+        accepted = f"{_OBJECT}; for several patients, one at a time"
         raise _unreadable(place, given, accepted)
     try:
         data = _plain(source, (), problems, place)
@@ -177,9 +179,12 @@ def _refused(accepted: str) -> PydanticCustomError:
 
 
 def number_reader(
-    unit: str, low: float, high: float | None, *, whole: bool
+    unit: str, low: float, high: float | None, *, whole: bool, if_small: str | None = None
 ) -> Callable[[Any], float]:
-    """Make a reader of numbers that refuses text, booleans and what is out of range."""
+    """Make a reader of numbers that refuses text, booleans and what is out of range.
+
+    Shape: `if_small` is what is accepted, as told for a number from 0 to below `low`.
+    """
     within = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
     noun = "a whole number" if whole else "a number"
     accepted = f"{noun} {within}" + (f" ({unit}), written without the unit" if unit else "")
@@ -191,6 +196,8 @@ def number_reader(
             number = float(value)
         except OverflowError:
             raise _refused(accepted) from None
+        if if_small and 0 <= number < low:
+            raise _refused(if_small)
         if not math.isfinite(number) or number < low or (high is not None and number > high):
             raise _refused(accepted)
         if not whole:
@@ -259,7 +266,7 @@ def _translated(error: Mapping[str, Any], place: Place, parts: Mapping) -> Probl
         accepted = _known_field(place, parts)
         return Problem(written(place), Fact("an unknown field"), accepted)
     if kind == "missing":
-        return Problem(written(place), Fact("nothing"), _SIMPLE[kind])
+        return Problem(written(place), MISSING, _SIMPLE[kind])
     if kind == "her2kg":
         return Problem(written(place), value, error["ctx"]["accepted"])
     if kind == "literal_error":

@@ -18,11 +18,18 @@ from pydantic import (
 from her2kg import record_input as reading
 
 
-def _number(unit: str, low: float = 0, high: float | None = None, *, whole: bool = False) -> Any:
+def _number(
+    unit: str,
+    low: float = 0,
+    high: float | None = None,
+    *,
+    whole: bool = False,
+    if_small: str | None = None,
+) -> Any:
     schema = {"type": "integer" if whole else "number", "minimum": low}
     if high is not None:
         schema["maximum"] = high
-    read = reading.number_reader(unit, low, high, whole=whole)
+    read = reading.number_reader(unit, low, high, whole=whole, if_small=if_small)
     return Annotated[int if whole else float, BeforeValidator(read), WithJsonSchema(schema)]
 
 
@@ -39,6 +46,8 @@ Text = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"\S"}),
 ]
 Percent = _number("percent", 0, 100)
+# No heart ejects less than 5 percent: a smaller number is a fraction typed by mistake.
+Lvef = _number("percent", 5, 100, if_small="a percentage such as 62, not a fraction")
 TimesUln = _number("multiples of the upper limit of normal")
 Cells = _number("10^9 per litre")
 MlPerMin = _number("mL/min")
@@ -236,8 +245,8 @@ class PatientRecord(_Part):
     pathologic_response: PathologicResponse | None = _is("Response found at surgery.")
     prior_therapies: list[Course] | None = _is("Courses of therapy, those under way included.")
     prior_therapies_complete: StrictBool | None = _is("prior_therapies lists every course.")
-    lvef_percent: Percent | None = _is("Left ventricular ejection fraction now, percent.")
-    lvef_baseline_percent: Percent | None = _is("Ejection fraction before therapy, percent.")
+    lvef_percent: Lvef | None = _is("Left ventricular ejection fraction now, percent.")
+    lvef_baseline_percent: Lvef | None = _is("Ejection fraction before therapy, percent.")
     labs: Labs | None = _is("Laboratory values; the unit is in each name.")
     history: History | None = _is("Earlier and present conditions that criteria ask for.")
     medications: list[Text] | None = _is("Concomitant medicines; [] means none.")

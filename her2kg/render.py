@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from her2kg.eligibility import Answers, ClaimVerdict, Reason, RegimenVerdict, RuleNote
 
 DISCLAIMER = "For research and education; not medical advice."
+OUTSIDE = "Outside what the graph covers:"
+NO_JUDGEMENT = (
+    "The marks below show the claims that are held; they are no judgement of this patient."
+)
+_NO_CLAIM = "no claim on this day"
 _FEW = 6  # undetermined regimens whose missing facts are told one by one
 _VERDICTS = ("eligible", "undetermined", "ineligible")
 _URGENCY = {"unmet": 0, "conflicting": 1, "unknown": 2, "met": 3}
@@ -25,21 +30,35 @@ def eligible_table(answers: Answers, screen: Screen) -> str:
     """Draw the verdict of every regimen, grouped by verdict, with cautions and missing facts."""
     page = Page(screen)
     _head_of_answer(page, answers)
-    for verdict in _VERDICTS:
-        group = [each for each in answers.regimens if each.verdict == verdict]
+    for verdict in (*_VERDICTS, None):
+        group = [each for each in answers.regimens if _judged(each) == verdict]
         if not group:
             continue
         page.gap()
         mark, style = page.mark(verdict)
-        page.line((f"{mark} {verdict.capitalize()}: {counted(len(group), 'regimen')}", style))
+        title = (verdict or _NO_CLAIM).capitalize()
+        page.line((f"{mark} {title}: {counted(len(group), 'regimen')}", style))
         page.gap()
-        page.table(_verdict_table(page, group, answers.bases, verdict))
+        if verdict:
+            page.table(_verdict_table(page, group, answers.bases, verdict))
+        else:
+            page.table(_no_claim_table(page, group))
     page.gap()
     _legend(page, (*_VERDICTS, None))
     _summary_of_notes(page, answers.regimens)
     page.gap()
     page.line((f"Record sha256 {answers.record_sha256}", "dim"))
     return str(page)
+
+
+def _judged(regimen: RegimenVerdict) -> str | None:
+    """The verdict of a regimen, or None where no claim asked for is valid on the day."""
+    return regimen.verdict if any(regimen.by_basis.values()) else None
+
+
+def _verdict_mark(page: Page, regimen: RegimenVerdict) -> tuple[str, str]:
+    mark, style = page.mark(_judged(regimen))
+    return f"{mark} {_judged(regimen) or _NO_CLAIM}", style
 
 
 def _head_of_answer(page: Page, answers: Answers) -> None:
@@ -50,8 +69,9 @@ def _head_of_answer(page: Page, answers: Answers) -> None:
     page.line((DISCLAIMER, "dim"))
     if answers.scope != "inside":
         page.gap()
-        note = answers.scope_note or "This record is not covered; the verdicts do not apply."
-        page.line(("OUTSIDE THE KNOWLEDGE", "bold reverse red"), (f"  {note}", "bold"), hang=2)
+        note = answers.scope_note or "this record."
+        page.line((OUTSIDE, "bold reverse red"), (f" {note}", "bold"), hang=2)
+        page.line((NO_JUDGEMENT, "bold"), hang=2)
 
 
 def _verdict_table(
@@ -74,6 +94,15 @@ def _verdict_table(
         if verdict != "ineligible":
             cells += [_number(each.cautions), _number(each.missing)]
         table.add_row(*cells)
+    return table
+
+
+def _no_claim_table(page: Page, group: Sequence[RegimenVerdict]) -> Table:
+    table = new_table()
+    table.add_column("verdict", width=len(_NO_CLAIM) + 2)
+    table.add_column("regimen", ratio=1, overflow="fold")
+    for each in group:
+        table.add_row(styled(_verdict_mark(page, each)), styled(each.label))
     return table
 
 
@@ -146,7 +175,7 @@ def explain_table(answers: Answers, screen: Screen, labels: Mapping[str, str]) -
         page.gap()
         page.line((regimen.label, "bold"), (f"  {regimen.regimen}", "dim"), hang=2)
         page.line("Drugs: ", ", ".join(regimen.drugs), hang=2)
-        page.line("Verdict: ", page.mark(regimen.verdict, word=True))
+        page.line("Verdict: ", _verdict_mark(page, regimen))
         for basis in answers.bases:
             page.line(*_basis_line(page, regimen, basis), indent=2, hang=2)
         if regimen.contraindications or regimen.cautions or regimen.missing:

@@ -8,7 +8,7 @@ from rdflib import Literal, URIRef
 
 from her2kg import DataError, EngineError, KnowledgeGraph, UnknownTerm, graph, rules
 from her2kg.namespaces import BASE, ONTOLOGY_HOME
-from her2kg.record_rdf import read_rdf
+from her2kg.record_rdf_read import read_rdf
 
 RECORD = {
     "id": "graph-test",
