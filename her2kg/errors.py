@@ -76,7 +76,7 @@ class Problem:
     accepted: str
 
     def __str__(self) -> str:
-        if self.value is MISSING:
+        if isinstance(self.value, Fact) and self.value == MISSING:
             return f"{self.path}: missing; add {self.accepted}"
         return f"{self.path}: given {_shown(self.value)}, accepted {self.accepted}"
 
@@ -152,7 +152,9 @@ class BadParameter(QueryError):
     def __str__(self) -> str:
         header = f"Its header: her2kg queries {self.query}"
         if self.accepted.startswith(_NO_SUCH_PARAMETER):
-            return f"query '{self.query}' has no parameter '{self.parameter}'; {self._hint()} {header}"
+            return (
+                f"query '{self.query}' has no parameter '{self.parameter}'; {self._hint()} {header}"
+            )
         given = "nothing" if self.given is None else _shown(self.given)
         return (
             f"query '{self.query}', parameter '{self.parameter}': given {given}, "
@@ -165,7 +167,9 @@ class BadParameter(QueryError):
             return "it takes none."
         names = self.accepted.removeprefix(only)
         close = did_you_mean(self.parameter, names.split(", "))
-        return f"did you mean {one_of([f'{n!r}' for n in close])}?" if close else f"it takes {names}."
+        return (
+            f"did you mean {one_of([f'{n!r}' for n in close])}?" if close else f"it takes {names}."
+        )
 
 
 class DataError(Her2kgError):

@@ -20,7 +20,7 @@ from her2kg import KnowledgeGraph, render
 from her2kg.cli import app
 from her2kg.eligibility import VERDICTS
 from her2kg.output import inert
-from her2kg.page import Screen
+from her2kg.page import Page, Screen, new_table, styled
 from her2kg.queries import library
 
 ROOT = Path(__file__).parent.parent
@@ -185,7 +185,7 @@ def test_eligible_table_holds_every_regimen_under_its_verdict(kg, case):
     assert_fits(result.stdout)
     flat = " ".join(result.stdout.split())
     for verdict in VERDICTS:
-        number = sum(each.verdict == verdict for each in answers.regimens)
+        number = sum(each.verdict == verdict and bool(each.claims) for each in answers.regimens)
         plural = "" if number == 1 else "s"
         assert (f"{verdict.capitalize()}: {number} regimen{plural}" in flat) == bool(number)
     for each in answers.regimens:
@@ -194,6 +194,24 @@ def test_eligible_table_holds_every_regimen_under_its_verdict(kg, case):
         assert word in flat
     assert "For research and education; not medical advice." in flat
     assert answers.record_sha256 in flat
+
+
+def test_regimen_without_a_claim_on_the_day_is_listed_apart(kg, case):
+    path = case()
+    options = ("--basis", "label", "--as-of", "2005-01-01")
+    answers = kg.eligibility(path, bases=["label"], as_of="2005-01-01")
+    without = [each for each in answers.regimens if not any(each.by_basis.values())]
+    assert without and all(each.verdict == "ineligible" for each in without)
+    shown = run("eligible", path, *options).stdout
+    assert_fits(shown)
+    judged, _, apart = shown.partition(f"· No claim on this day: {len(without)} regimens\n")
+    assert apart.count("· no claim on this day") == len(without)
+    assert judged.count("✗ ineligible  ") == sum(
+        each.verdict == "ineligible" for each in answers.regimens
+    ) - len(without)
+    assert run("eligible", path, *options, "--format", "json").stdout == answers.to_json() + "\n"
+    explained = run("explain", path, without[0].regimen, *options).stdout
+    assert "Verdict: · no claim on this day" in explained and "✗ ineligible" not in explained
 
 
 def test_eligible_table_tells_cautions_and_missing_facts(kg, case):
@@ -241,6 +259,16 @@ def test_earlier_day_is_noted(case):
     assert run("eligible", path, "--as-of", "2026-11-22", "--regimen", "THP").stderr == ""
 
 
+def test_day_to_come_is_noted(case):
+    path = case()
+    for form in ("table", "json"):
+        result = run("eligible", path, "--as-of", "2999-01-01", "--format", form)
+        assert result.exit_code == 0
+        assert result.stderr == (
+            "note: 2999-01-01 is after today; claims of later years are not known\n"
+        )
+
+
 def test_what_is_not_interpreted_is_noted(case):
     result = run("eligible", case(conditions=["migraine"], medications=["no such medicine"]))
     assert result.exit_code == 0
@@ -264,10 +292,11 @@ def test_outside_the_knowledge_is_prominent(kg, in_situ):
         result = run(*command)
         assert result.exit_code == 0
         head = " ".join(result.stdout[:900].split())
-        assert f"OUTSIDE THE KNOWLEDGE {answers.scope_note}" in head
+        assert f"{render.OUTSIDE} {answers.scope_note} {render.NO_JUDGEMENT}" in head
+        assert result.stdout.index("no judgement") < result.stdout.index("✗")
         assert_fits(result.stdout)
     result = run("eligible", in_situ, "--format", "csv")
-    assert "outside the knowledge" in result.stderr
+    assert f"note: outside what the graph covers: {answers.scope_note}\n" in result.stderr
     assert {row["scope"] for row in csv.DictReader(io.StringIO(result.stdout))} == {"outside"}
 
 
@@ -454,7 +483,24 @@ def test_every_question_is_shown_in_80_columns(name):
     result = run("run", name)
     assert result.exit_code == 0, result.stderr
     assert_fits(result.stdout)
-    assert result.stdout or result.stderr == "no rows\n"
+    notes = result.stderr.splitlines()
+    assert result.stdout or notes.pop() == "no rows"
+    assert len(notes) == bool(library()[name].parameters)
+    assert all(note.startswith("note: no --") for note in notes)
+
+
+def test_run_without_parameters_names_the_example(kg):
+    result = run("run", "regimens/components", "--format", "json")
+    assert result.stderr == (
+        "note: no --regimen given; the answer is for the example, regimen_thp_docetaxel\n"
+    )
+    given = run("run", "components", "--regimen", "regimen_thp_docetaxel", "--format", "json")
+    assert (given.stdout, given.stderr) == (result.stdout, "")
+    assert run("run", "evidence/changed-between").stderr == (
+        "note: no --after or --upTo given; the answer is for the example, "
+        "--after 2021-12-31 --upTo 2022-12-31\n"
+    )
+    assert run("run", "evidence/counts").stderr == ""
 
 
 LABELS = "SELECT ?r ?label WHERE { ?r a her2kg:Regimen ; rdfs:label ?label } ORDER BY ?r LIMIT 3"
@@ -634,7 +680,8 @@ def test_100_megabytes_of_nonsense_are_refused(tmp_path):
         (("--as-of", "2026-02-30"), "YYYY-MM-DD"),
         (("--basis", "labels"), "label, guideline, trial"),
         (("--basis", "label,opinion"), "label, guideline, trial"),
-        (("--basis", ""), "label, guideline, trial"),
+        (("--basis", ""), "basis: given nothing, accepted label, guideline, trial"),
+        (("--jurisdiction", ","), "jurisdiction: given nothing, accepted "),
         (("--jurisdiction", "Mars"), "US"),
         (("--engine", "virtuoso"), "oxigraph and rdflib"),
         (("--regimen", "THPP"), "did you mean"),
@@ -678,6 +725,27 @@ def test_wrong_option_is_refused(case, options, said):
 def test_wrong_arguments_are_refused(args, said):
     (line,) = assert_refused(run(*args))
     assert said in line
+
+
+def test_unknown_term_of_show_does_not_advise_show(case):
+    for name in ("zzzz", "trastuzumb"):
+        (line,) = assert_refused(run("show", name))
+        assert "her2kg show" not in line
+    (line,) = assert_refused(run("explain", case(), "zzzz"))
+    assert line.endswith("Look a name up: her2kg show TERM")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("--regime", "has no parameter 'regime'; did you mean 'regimen'?"),
+        ("--regimen", "parameter 'regimen': given \"zzzz\", accepted the name of a regimen"),
+    ],
+)
+def test_wrong_parameter_names_the_header(parameter, said):
+    (line,) = assert_refused(run("run", "components", parameter, "zzzz"))
+    assert line.startswith("query 'regimens/components'") and said in line
+    assert line.endswith("Its header: her2kg queries regimens/components")
 
 
 def test_unknown_regimen_is_refused_with_suggestions(case):
@@ -782,3 +850,75 @@ def test_wide_screen_is_used(kg, case):
     text = render.eligible_table(answers, Screen(width=120))
     assert "guideline" in text.split("verdict")[1] and "cautions" in text
     assert_fits(text, 120)
+
+
+LONG = "Subcutaneous pertuzumab/trastuzumab/hyaluronidase + docetaxel"
+
+
+@pytest.mark.parametrize("width", [24, 30, 40])
+def test_long_label_is_broken_after_a_slash(width):
+    words = {"pertuzumab/", "trastuzumab/", "hyaluronidase"}
+    for draw in ("line", "table"):
+        page = Page(Screen(width=width))
+        if draw == "line":
+            page.line(LONG, hang=2)
+        else:
+            table = new_table(head=False)
+            table.add_column(ratio=1, overflow="fold")
+            table.add_row(styled((LONG, "bold")))
+            page.table(table)
+        shown = str(page)
+        assert_fits(shown, width)
+        assert all(word in shown for word in words), shown
+        assert "".join(shown.split()) == LONG.replace(" ", "")
+
+
+def test_labels_of_regimens_are_not_broken_inside_a_word(kg, case):
+    answers = kg.eligibility(case())
+    slashed = [each.label for each in answers.regimens if "/trastuzumab/" in each.label]
+    assert slashed
+    for width in (60, 80):
+        shown = render.eligible_table(answers, Screen(width=width))
+        for label in slashed:
+            words = re.findall(r"[^\s/]+/?", label)
+            assert all(word in shown for word in words), (width, label)
+
+
+# The script and the README
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs bash")
+def test_dev_try_resolves_the_record_where_it_is_called(tmp_path):
+    venv, work = tmp_path / "venv", tmp_path / "work"
+    (venv / "bin").mkdir(parents=True)
+    work.mkdir()
+    (venv / "installed-plain").touch()
+    program = venv / "bin" / "her2kg"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    example = ROOT / "ontology" / "examples" / "second-line-after-thp.json"
+    for given, expected in (
+        (["my patient.json"], work / "my patient.json"),
+        ([str(work / "m.json")], work / "m.json"),
+        (["-"], "-"),
+        ([], example),
+    ):
+        command = ["bash", str(ROOT / "dev"), "try", *given]
+        env = {**os.environ, "HER2KG_VENV": str(venv)}
+        result = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True)
+        assert result.stdout == f"eligible {expected}\n", result.stderr
+
+
+def test_readme_says_how_to_call_the_command_and_what_is_not_held():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    start = readme.split("## Try it")[1].split("\n## ")[0]
+    for text in (".venv/bin/her2kg", "source .venv/bin/activate", "./dev try my-patient.json"):
+        assert f"`{text}`" in start
+    limits = readme.split("## Limits")[1].split("\n## ")[0]
+    for text in (
+        "outcomes and rates of adverse events are not held yet",
+        "Claims for early disease are not held",
+        "Trial protocols are encoded only in part",
+        "facts are recalled",
+    ):
+        assert text in limits

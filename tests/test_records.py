@@ -196,6 +196,7 @@ def test_course_is_accepted(load, course):
         {"age": 54, "birth_date": "1971-01-01"},
         {"age": 55.9, "birth_date": "1971-01-01"},
         {"invasive": False, "setting": "early"},
+        {"lvef_percent": 5, "lvef_baseline_percent": 100},
         {"sex": "male", "pregnancy": "not pregnant"},
         {"genomics": {"PIK3CA": [None, 1.5]}, "notes": ["free", {"text": True}]},
         {"as_of": "2020-01-01", "surgery_date": "2020-01-01"},
@@ -260,6 +261,8 @@ def test_empty_parts_count_as_absent(load):
         ("lvef_percent", "60%", "a number from 5 to 100 (percent), written without the unit"),
         ("lvef_percent", 100.5, "from 5 to 100"),
         ("lvef_percent", -0.1, "from 5 to 100"),
+        ("lvef_percent", 4.9, "a percentage such as 62, not a fraction"),
+        ("lvef_baseline_percent", 0.62, "a percentage such as 62, not a fraction"),
         ("er_percent", True, "from 0 to 100"),
         ("er_percent", float("nan"), "a finite number"),
         ("labs.ast_x_uln", float("inf"), "a finite number"),
@@ -340,8 +343,23 @@ def test_unknown_field_is_refused_with_a_suggestion(problems, fields, path, hint
 
 
 def test_missing_id_is_refused(load):
-    with pytest.raises(DataError, match="id: given nothing"):
+    with pytest.raises(DataError) as caught:
         load({"sex": "female"})
+    assert str(caught.value) == "id: missing; add a text that names the record"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_word_missing_as_a_value_is_shown_as_given(problems):
+    assert problems({"her2_ihc": "missing"})["her2_ihc"].startswith('her2_ihc: given "missing"')
+
+
+def test_fraction_is_no_ejection_fraction(problems):
+    assert problems({"lvef_percent": 0.62}) == {
+        "lvef_percent": "lvef_percent: given 0.62, accepted a percentage such as 62, not a fraction"
+    }
+    for name in ("lvef_percent", "lvef_baseline_percent"):
+        number = json_schema()["properties"][name]["anyOf"][0]
+        assert number == {"type": "number", "minimum": 5, "maximum": 100}
 
 
 # Refused: names
@@ -547,6 +565,17 @@ def test_missing_file_is_refused(load, tmp_path, name):
 def test_directory_is_refused(load, tmp_path):
     with pytest.raises(DataError, match="a directory"):
         load(tmp_path)
+
+
+def test_unreadable_record_message_shows_a_record_and_names_the_schema(load, tmp_path):
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "text.json").write_text("id: x")
+    for source in (tmp_path / "empty.json", tmp_path / "text.json", tmp_path, b" ", "{"):
+        with pytest.raises(DataError) as caught:
+            load(source)
+        assert str(caught.value).endswith(
+            'one JSON object with a patient record, such as {"id": "case-1"}; fields: her2kg schema'
+        )
 
 
 def test_pipe_is_refused(load, tmp_path):
@@ -878,7 +907,21 @@ def test_did_you_mean_ignores_case_and_keeps_spelling():
             UnknownQuery("eligible-regimen", ["eligibility/eligible-regimens"]),
             "did you mean 'eligibility/eligible-regimens'? List them: her2kg queries",
         ),
-        (BadParameter("a/b", "patient", None, "a her2kg:Patient"), "given nothing, accepted a her"),
+        (UnknownTerm("qqqq", "drug"), "Look a name up: her2kg show TERM"),
+        (
+            BadParameter("a/b", "patient", None, "a her2kg:Patient"),
+            "given nothing, accepted a her2kg:Patient. Its header: her2kg queries a/b",
+        ),
+        (
+            BadParameter("a/b", "regime", "THP", "only the parameters asOf, regimen"),
+            "query 'a/b' has no parameter 'regime'; did you mean 'regimen'? "
+            "Its header: her2kg queries a/b",
+        ),
+        (
+            BadParameter("a/b", "zzz", 1, "only the parameters asOf, regimen"),
+            "has no parameter 'zzz'; it takes asOf, regimen. Its header: her2kg queries a/b",
+        ),
+        (BadParameter("a/b", "zzz", 1, "no parameter at all"), "'zzz'; it takes none. Its header"),
     ],
 )
 def test_error_says_what_to_do_and_survives_pickling(error, text):
