@@ -493,14 +493,9 @@ def _observations(ask: Any, patient: str) -> dict[Iri, str]:
     for iri, course, status in ask("course-observations", patient=f"<{patient}>"):
         bearing[iri][status].append(courses.get(course, course.local))
     stated: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    history: dict[Iri, bool] = {}
-    for iri, _, label, value, value_label, unit, about_courses in ask(
-        "observations", patient=f"<{patient}>"
-    ):
-        if about_courses:
-            history[iri] = value == "complete"
-        else:
-            stated[iri][label].append(_shown(value, value_label, unit))
+    for iri, _, label, value, value_label, unit in ask("observations", patient=f"<{patient}>"):
+        stated[iri][label].append(_shown(value, value_label, unit))
+    history = dict(ask("history-classes", patient=f"<{patient}>"))
     found = {}
     for iri in {*stated, *history}:
         parts = [f"{label}: {', '.join(values)}" for label, values in sorted(stated[iri].items())]

@@ -89,7 +89,8 @@ class UnknownTerm(Her2kgError):
     """A name that the graph does not know, or that means several things.
 
     Shape: `term` as given, `kind` the word for what was looked for, ANY_TERM where `her2kg show`
-    looked, `suggestions` a tuple; `ambiguous` is true when the suggestions are the terms that the name could mean.
+    looked, `suggestions` a tuple; `ambiguous` is true when the suggestions are the terms that
+    the name could mean.
     """
 
     def __init__(

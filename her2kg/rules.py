@@ -12,7 +12,6 @@ from pathlib import Path
 from her2kg.engines import OxigraphEngine, RdflibEngine
 from her2kg.namespaces import QUERIES_HOME
 
-_STAGE = re.compile(r"^#\+ stage: (\w+)", re.MULTILINE)
 _CONSTRUCT = re.compile(r"^CONSTRUCT\b", re.MULTILINE)
 _ROUNDS = 50  # a fixpoint takes about as many rounds as the deepest class is nested
 
@@ -23,11 +22,12 @@ def rule_files(folder: str) -> list[Path]:
 
 
 @lru_cache(maxsize=16)
-def _updates(folder: str, stage: str | None = None) -> tuple[str, ...]:
+def _updates(folder: str, **header: str) -> tuple[str, ...]:
+    """The rules of a folder as updates, those whose header has the given entries."""
     texts = [path.read_text(encoding="utf-8") for path in rule_files(folder)]
-    if stage is not None:
-        texts = [text for text in texts if (m := _STAGE.search(text)) and m.group(1) == stage]
-    return tuple(_CONSTRUCT.sub("INSERT", text, count=1) for text in texts)
+    wanted = [f"#+ {key}: {value}\n" for key, value in header.items()]
+    chosen = [text for text in texts if all(line in text for line in wanted)]
+    return tuple(_CONSTRUCT.sub("INSERT", text, count=1) for text in chosen)
 
 
 @lru_cache(maxsize=8)
@@ -49,16 +49,23 @@ def infer(engine: OxigraphEngine | RdflibEngine) -> int:
     Source: queries/inference/*.rq (rules of stage `facts` once, of stage `propagation` repeatedly)
     """
     count = system("inference-progress.rq")
-    for update in _updates("inference", "facts"):
+    for update in _updates("inference", stage="facts"):
         engine.update(update)
-    before = -1
+    before = (0, 0)
     for done in range(_ROUNDS):
-        now = engine.select(count).rows[0][0]
+        now = engine.select(count).rows[0]
         if now == before:
             return done
+        # A rule reads memberships or refutations; it can derive more only where those grew.
+        grown = [
+            kind
+            for kind, old, new in zip(("meets", "fails"), before, now, strict=True)
+            if new > old
+        ]
         before = now
-        for update in _updates("inference", "propagation"):
-            engine.update(update)
+        for kind in grown:
+            for update in _updates("inference", stage="propagation", reads=kind):
+                engine.update(update)
     raise RuntimeError("the truth rules found no fixpoint")
 
 
