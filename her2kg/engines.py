@@ -19,7 +19,7 @@ XSD = "http://www.w3.org/2001/XMLSchema#"
 _INTEGERS = {XSD + name for name in ("integer", "int", "long", "nonNegativeInteger")}
 
 
-_RENEW_AFTER = 50_000  # removed quads: some fifty patients
+_RENEW_AFTER = 15_000  # removed quads: some dozen patients
 
 
 class Table(NamedTuple):
