@@ -18,11 +18,11 @@ from her2kg.errors import DataError, Fact, Her2kgError, Problem, one_of
 from her2kg.output import inert
 
 if TYPE_CHECKING:
-    from her2kg.eligibility import Answers
     from her2kg.knowledge import KnowledgeGraph
     from her2kg.page import Screen
     from her2kg.queries import Query
     from her2kg.records import Record
+    from her2kg.verdicts import Answers
 
 _MAX_QUERY_BYTES = 1_000_000
 
@@ -152,7 +152,7 @@ def evaluate(
     format: Format,
 ) -> Answers:
     """Evaluate the record, and say on stderr what the reader must know beside the answer."""
-    from her2kg.eligibility import BASES
+    from her2kg.verdicts import BASES
 
     bases, jurisdictions = _listed(basis), _listed(jurisdiction)
     if bases == []:

@@ -6,9 +6,8 @@ questions of `queries/eligibility/` are asked, and the record is taken out again
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -18,140 +17,23 @@ from typing import Any
 
 from her2kg import queries, rules
 from her2kg.engines import OxigraphEngine, RdflibEngine
-from her2kg.errors import UnknownTerm
 from her2kg.names import Names
 from her2kg.namespaces import BASE, Iri
+from her2kg.observations import observations
 from her2kg.record_rdf import to_triples
 from her2kg.records import Record
+from her2kg.verdicts import (
+    BASES,
+    JURISDICTIONS,
+    VERDICTS,
+    Answers,
+    ClaimVerdict,
+    Reason,
+    RegimenVerdict,
+    RuleNote,
+)
 
-BASES = ("label", "guideline", "trial")
-JURISDICTIONS = ("US", "EU")
-VERDICTS = ("eligible", "undetermined", "ineligible")
 _LAST = Decimal(99)  # rank of what has none
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One criterion of a claim and how the patient stands to it.
-
-    Shape: `status` is met, unmet, unknown or conflicting; `met` speaks for the claim, also where
-    the criterion is a contraindication that the patient must not have.
-    """
-
-    criterion: str
-    label: str
-    required: str
-    observed: str
-    status: str
-    source: str
-
-
-@dataclass(frozen=True)
-class ClaimVerdict:
-    """The verdict of one claim. Dates are ISO days; `valid_until` is the first day outside."""
-
-    claim: str
-    basis: str
-    jurisdiction: str | None
-    setting: str
-    source: str
-    valid_from: str
-    valid_until: str | None
-    strength: str | None
-    preference: str | None
-    verdict: str
-    reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True)
-class RuleNote:
-    """A safety rule that the patient meets."""
-
-    rule: str
-    label: str
-    source: str
-
-
-@dataclass(frozen=True)
-class RegimenVerdict:
-    """The verdict of a regimen: eligible if one of its claims is, over the bases asked for.
-
-    Shape: `by_basis` maps each basis to a verdict, or None where no claim of that basis is valid;
-    `missing` are record paths that would help to settle undetermined claims.
-    """
-
-    regimen: str
-    label: str
-    drugs: tuple[str, ...]
-    verdict: str
-    by_basis: dict[str, str | None]
-    claims: tuple[ClaimVerdict, ...]
-    contraindications: tuple[RuleNote, ...]
-    cautions: tuple[RuleNote, ...]
-    missing: tuple[str, ...]
-
-    @property
-    def reasons(self) -> tuple[Reason, ...]:
-        """Every different reason over all claims, in the order of the claims."""
-        return tuple(dict.fromkeys(reason for claim in self.claims for reason in claim.reasons))
-
-
-@dataclass(frozen=True)
-class Answers(Mapping[str, RegimenVerdict]):
-    """The answer for one patient; `answers["THP"]` finds a regimen by any of its names."""
-
-    patient: str
-    as_of: date
-    knowledge_version: str
-    record_sha256: str
-    bases: tuple[str, ...]
-    jurisdictions: tuple[str, ...]
-    scope: str
-    scope_note: str | None
-    regimens: tuple[RegimenVerdict, ...]
-    not_interpreted: tuple[str, ...]
-    names: Names
-
-    def __getitem__(self, name: str) -> RegimenVerdict:
-        local = self.names.resolve(name, ("regimen",)).removeprefix(BASE)
-        for verdict in self.regimens:
-            if verdict.regimen == local:
-                return verdict
-        raise UnknownTerm(name, "regimen with a claim among the bases asked for")
-
-    def __iter__(self) -> Iterator[str]:
-        return (verdict.regimen for verdict in self.regimens)
-
-    def __len__(self) -> int:
-        return len(self.regimens)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer in the shape of `her2kg eligible --format json`."""
-        return {
-            "patient": self.patient,
-            "as_of": self.as_of.isoformat(),
-            "knowledge_version": self.knowledge_version,
-            "record_sha256": self.record_sha256,
-            "bases": list(self.bases),
-            "jurisdictions": list(self.jurisdictions),
-            "scope": self.scope,
-            "scope_note": self.scope_note,
-            "regimens": [_plain(verdict) for verdict in self.regimens],
-        }
-
-    def to_json(self) -> str:
-        """The answer as JSON text; the same input gives the same bytes."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return value
 
 
 @dataclass(frozen=True)
@@ -445,7 +327,7 @@ class _Facts:
             for question in ("missing-facts", "missing-course-facts"):
                 for iri, path in ask(question, **about):
                     self.missing[iri].append(path)
-        self._observed = _observations(ask, patient)
+        self._observed = observations(ask, patient)
 
     def status(self, iri: Iri) -> str:
         return self._status.get(iri, "unknown")
@@ -484,63 +366,3 @@ class _Facts:
             verdict=self.verdicts[claim.iri],
             reasons=tuple(reasons),
         )
-
-
-def _observations(ask: Any, patient: str) -> dict[Iri, str]:
-    """For each class, what the record says of it, in words."""
-    courses = _courses(ask, patient)
-    bearing: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for iri, course, status in ask("course-observations", patient=f"<{patient}>"):
-        bearing[iri][status].append(courses.get(course, course.local))
-    stated: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for iri, _, label, value, value_label, unit in ask("observations", patient=f"<{patient}>"):
-        stated[iri][label].append(_shown(value, value_label, unit))
-    history = dict(ask("history-classes", patient=f"<{patient}>"))
-    found = {}
-    for iri in {*stated, *history}:
-        parts = [f"{label}: {', '.join(values)}" for label, values in sorted(stated[iri].items())]
-        if iri in history:
-            parts.append(_history(bearing[iri], complete=history[iri]))
-        found[iri] = "; ".join(parts)
-    return found
-
-
-def _history(bearing: dict[str, list[str]], *, complete: bool) -> str:
-    """Which courses bear on a criterion, and whether the list of courses is complete."""
-    parts = list(bearing["met"])
-    parts += [f"{course} (may count)" for course in bearing["unknown"]]
-    parts += [f"{course} (does not count)" for course in bearing["outside"]]
-    text = "; ".join(parts) or "no such course recorded"
-    return text if complete else f"{text}; the list of therapies is not stated to be complete"
-
-
-def _courses(ask: Any, patient: str) -> dict[Iri, str]:
-    drugs: dict[Iri, list[str]] = defaultdict(list)
-    heads: dict[Iri, tuple[Any, ...]] = {}
-    for course, _, setting, start, end, outcome, drug, months in ask(
-        "courses", patient=f"<{patient}>"
-    ):
-        heads[course] = (setting, start, end, outcome, months)
-        if drug:
-            drugs[course].append(drug)
-    texts = {}
-    for course, (setting, start, end, outcome, months) in heads.items():
-        what = " + ".join(drugs[course]) or "drugs not recorded"
-        dates = f"{start or '?'} to {end or '?'}" if start or end else None
-        relapse = f"{_number(months)} months to recurrence" if months is not None else None
-        texts[course] = f"{what} ({', '.join(x for x in (setting, dates, outcome, relapse) if x)})"
-    return texts
-
-
-def _number(value: Decimal | int) -> str:
-    text = f"{Decimal(value):.1f}"
-    return text.removesuffix(".0")
-
-
-def _shown(value: Any, label: str | None, unit: str | None) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Decimal):
-        text = f"{value.normalize():f}"
-        return f"{text}{unit if unit == '%' else ' ' + unit}" if unit else text
-    return str(label or value)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from her2kg import graph, queries
-from her2kg.eligibility import BASES, JURISDICTIONS, Answers, Evaluator
+from her2kg.eligibility import Evaluator
 from her2kg.engines import RemoteEngine
 from her2kg.errors import DataError, EngineError, Problem, UnknownTerm, did_you_mean
 from her2kg.names import Names
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
 from her2kg.records import PatientRecord, Record, load_record, slug
+from her2kg.verdicts import BASES, JURISDICTIONS, Answers
 
 _PATIENT = re.compile(r"(her2kg:|https://w3id\.org/her2kg#)?patient_\w+")
 

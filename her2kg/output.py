@@ -19,9 +19,9 @@ from her2kg.namespaces import BASE, Blank, Iri
 
 if TYPE_CHECKING:
     from her2kg.checks import Finding
-    from her2kg.eligibility import Answers, ClaimVerdict, RegimenVerdict
     from her2kg.knowledge import Term
     from her2kg.queries import Query, Rows
+    from her2kg.verdicts import Answers, ClaimVerdict, RegimenVerdict
 
 # C0, DEL, C1, soft hyphen, zero-width and direction marks, line separators, BOM, lone surrogates.
 _UNSAFE = re.compile(

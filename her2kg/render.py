@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from her2kg.eligibility import Answers, ClaimVerdict, Reason, RegimenVerdict, RuleNote
+    from her2kg.verdicts import Answers, ClaimVerdict, Reason, RegimenVerdict, RuleNote
 
 DISCLAIMER = "For research and education; not medical advice."
 OUTSIDE = "Outside what the graph covers:"

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from her2kg import KnowledgeGraph, render
 from her2kg.cli import app
-from her2kg.eligibility import VERDICTS
 from her2kg.output import inert
 from her2kg.page import Page, Screen, new_table, styled
 from her2kg.queries import library
+from her2kg.verdicts import VERDICTS
 
 ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from her2kg import KnowledgeGraph
-from her2kg.eligibility import BASES, JURISDICTIONS, Answers
 from her2kg.record_rdf import to_triples
 from her2kg.turtle import format_turtle
+from her2kg.verdicts import BASES, JURISDICTIONS, Answers
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parent / "ontology" / "examples"
