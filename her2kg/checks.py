@@ -16,8 +16,9 @@ from rdflib import Graph
 from her2kg import rules as rule_texts
 from her2kg.engines import OxigraphEngine
 from her2kg.errors import DataError
+from her2kg.graph import is_module
 from her2kg.namespaces import QUERIES_HOME
-from her2kg.tree import CATALOG_FILE, ROOT_FILE, expected_files, is_module
+from her2kg.tree import CATALOG_FILE, ROOT_FILE, expected_files
 from her2kg.turtle import format_turtle
 
 

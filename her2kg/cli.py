@@ -23,7 +23,6 @@ from her2kg.commands import (
     prepare_streams,
     program_version,
     project_folder,
-    property_labels,
     read_parameters,
     read_sparql,
     report,
@@ -225,7 +224,7 @@ def show(
         raise UnknownTerm(error.term, ANY_TERM, error.suggestions) from None
     _write(
         format,
-        table=lambda screen: render_lists.terms_table(terms, screen, property_labels(kg, terms)),
+        table=lambda screen: render_lists.terms_table(terms, screen),
         csv=lambda: output.terms_csv(terms),
         json=lambda: output.terms_json(terms),
     )

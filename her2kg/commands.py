@@ -152,17 +152,9 @@ def evaluate(
     format: Format,
 ) -> Answers:
     """Evaluate the record, and say on stderr what the reader must know beside the answer."""
-    from her2kg.verdicts import BASES
-
-    bases, jurisdictions = _listed(basis), _listed(jurisdiction)
-    if bases == []:
-        raise DataError([Problem("basis", Fact("nothing"), ", ".join(BASES))])
-    if jurisdictions == []:
-        codes = ", ".join(code for _, code in kg.query("terms/jurisdictions"))
-        raise DataError([Problem("jurisdiction", Fact("nothing"), codes)])
     source = sys.stdin.buffer.read() if patient == "-" else Path(patient)
     record = kg.record(source)
-    asked = {"bases": bases, "jurisdictions": jurisdictions, "as_of": as_of}
+    asked = {"bases": _listed(basis), "jurisdictions": _listed(jurisdiction), "as_of": as_of}
     asked = {name: value for name, value in asked.items() if value is not None}
     answers = kg.eligibility(record, regimens=regimens, **asked)
     for each in answers.not_interpreted:
@@ -203,16 +195,6 @@ def _days(record: Record) -> Iterator[date]:
     yield from inside(record.model.model_dump(exclude={"birth_date", "genomics", "notes"}))
     for _, _, value in record.rdf or ():
         yield from inside(value.toPython())
-
-
-def property_labels(kg: KnowledgeGraph, terms: Iterable[Any]) -> dict[str, str]:
-    """Map the prefixed names of the properties of these terms to their labels."""
-    labels = {}
-    for term in terms:
-        for _, name, label, _, _ in kg.query("terms/describe", term=f"<{term.iri}>"):
-            if label:
-                labels[name.curie] = label
-    return labels
 
 
 def searched(query: Query) -> str:

@@ -231,14 +231,11 @@ class Evaluator:
             valid = [claim for claim in claims if claim.iri in facts.verdicts]
             valid.sort(key=lambda c: (bases.index(c.basis), c.setting_rank, c.iri))
             verdict = self._verdict(facts, as_of, regimen, valid, bases)
-            ranks = [c.preference_rank for c in valid if facts.verdicts[c.iri] == verdict.verdict]
-            order = [
-                bases.index(c.basis) for c in valid if facts.verdicts[c.iri] == verdict.verdict
-            ]
+            bearing = [c for c in valid if facts.verdicts[c.iri] == verdict.verdict]
             key = (
                 VERDICTS.index(verdict.verdict),
-                min(ranks, default=_LAST),
-                min(order, default=len(bases)),
+                min((c.preference_rank for c in bearing), default=_LAST),
+                min((bases.index(c.basis) for c in bearing), default=len(bases)),
                 verdict.label.casefold(),
             )
             found.append((key, verdict))

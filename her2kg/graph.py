@@ -16,16 +16,15 @@ from her2kg.engines import OxigraphEngine, RdflibEngine, make_engine
 from her2kg.errors import DataError, Problem
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, QUERIES_HOME
 
-_NOT_KNOWLEDGE = {"shapes.ttl"}
+
+def is_module(relative: Path) -> bool:
+    """Say whether a file (path inside ontology/) is knowledge: not a shape, not an example."""
+    return relative.as_posix() != "shapes.ttl" and relative.parts[0] != "examples"
 
 
 def module_files(home: Path = ONTOLOGY_HOME) -> list[Path]:
     """The Turtle modules of the knowledge: all but shapes and example patients, sorted."""
-    return sorted(
-        path
-        for path in home.rglob("*.ttl")
-        if path.name not in _NOT_KNOWLEDGE and "examples" not in path.relative_to(home).parts
-    )
+    return sorted(path for path in home.rglob("*.ttl") if is_module(path.relative_to(home)))
 
 
 def _fingerprint(home: Path) -> str:

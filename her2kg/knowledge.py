@@ -13,7 +13,7 @@ from typing import Any
 from her2kg import graph, queries
 from her2kg.eligibility import Evaluator
 from her2kg.engines import RemoteEngine
-from her2kg.errors import DataError, EngineError, Problem, UnknownTerm, did_you_mean
+from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean
 from her2kg.names import Names
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
 from her2kg.records import PatientRecord, Record, load_record, slug
@@ -30,6 +30,7 @@ class Link:
     property: str
     value: Any
     label: str | None
+    property_label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ class KnowledgeGraph:
     def _describe(self, iri: str, kind: str) -> Term:
         rows = queries.run(self.engine, self.names, "terms/describe", {"term": f"<{iri}>"}).rows
         links = tuple(
-            Link(direction, prop.curie, value, value_label)
-            for direction, prop, _, value, value_label in rows
+            Link(direction, prop.curie, value, value_label, prop_label)
+            for direction, prop, prop_label, value, value_label in rows
         )
 
         def values(curie: str) -> list[Any]:
@@ -227,7 +228,7 @@ def _subset(path: str, given: Iterable[str], accepted: tuple[str, ...]) -> tuple
         Problem(path, each, ", ".join(accepted)) for each in chosen if each.casefold() not in by_key
     ]
     if not chosen:
-        problems = [Problem(path, "nothing", ", ".join(accepted))]
+        problems = [Problem(path, Fact("nothing"), ", ".join(accepted))]
     if problems:
         raise DataError(problems)
     return tuple(dict.fromkeys(by_key[each.casefold()] for each in chosen))

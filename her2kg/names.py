@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cached_property
+from typing import Any
 
 from her2kg.engines import Engine
 from her2kg.errors import UnknownTerm, did_you_mean
 from her2kg.namespaces import BASE, QUERIES_HOME
 
-_KINDS = {
-    "decimal": "decimal",
-    "date": "date",
-    "boolean": "boolean",
-    "string": "string",
-}
+_LITERAL_KINDS = {"decimal", "date", "boolean", "string"}
 
 
 def name_key(name: str) -> str:
@@ -34,9 +30,13 @@ class Names:
         self._engine = engine
 
     @cached_property
+    def _named(self) -> list[tuple[Any, ...]]:
+        return self._engine.select(_query("names")).rows
+
+    @cached_property
     def _index(self) -> dict[str, dict[str, set[str]]]:
         index: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for term, kind, _, name in self._engine.select(_query("names")).rows:
+        for term, kind, _, name in self._named:
             local = term.local
             for each in (name, local, local.split("_", 1)[-1]):
                 index[kind][name_key(each)].add(str(term))
@@ -48,8 +48,7 @@ class Names:
     @cached_property
     def labels(self) -> dict[str, str]:
         """Label of every named term, by IRI."""
-        rows = self._engine.select(_query("names")).rows
-        return {str(term): label for term, _, label, _ in rows}
+        return {str(term): label for term, _, label, _ in self._named}
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -105,8 +104,8 @@ class Names:
     def _properties(self) -> dict[str, tuple[str, str]]:
         found = {}
         for prop, path, range_ in self._engine.select(_query("properties")).rows:
-            kind = _KINDS.get(str(range_).rsplit("#", 1)[-1], "object")
-            found[path] = (str(prop), kind)
+            kind = str(range_).rsplit("#", 1)[-1]
+            found[path] = (str(prop), kind if kind in _LITERAL_KINDS else "object")
         return found
 
     def properties(self) -> dict[str, tuple[str, str]]:

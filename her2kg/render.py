@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from her2kg.namespaces import BASE
 from her2kg.page import Page, Screen, broken, counted, new_table, styled
+from her2kg.verdicts import VERDICTS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +23,6 @@ NO_JUDGEMENT = (
 )
 _NO_CLAIM = "no claim on this day"
 _FEW = 6  # undetermined regimens whose missing facts are told one by one
-_VERDICTS = ("eligible", "undetermined", "ineligible")
 _URGENCY = {"unmet": 0, "conflicting": 1, "unknown": 2, "met": 3}
 
 
@@ -30,7 +30,7 @@ def eligible_table(answers: Answers, screen: Screen) -> str:
     """Draw the verdict of every regimen, grouped by verdict, with cautions and missing facts."""
     page = Page(screen)
     _head_of_answer(page, answers)
-    for verdict in (*_VERDICTS, None):
+    for verdict in (*VERDICTS, None):
         group = [each for each in answers.regimens if _judged(each) == verdict]
         if not group:
             continue
@@ -44,7 +44,7 @@ def eligible_table(answers: Answers, screen: Screen) -> str:
         else:
             page.table(_no_claim_table(page, group))
     page.gap()
-    _legend(page, (*_VERDICTS, None))
+    _legend(page, (*VERDICTS, None))
     _summary_of_notes(page, answers.regimens)
     page.gap()
     page.line((f"Record sha256 {answers.record_sha256}", "dim"))
@@ -192,7 +192,7 @@ def explain_table(answers: Answers, screen: Screen, labels: Mapping[str, str]) -
 
 
 def _order(claim: ClaimVerdict, bases: Sequence[str]) -> tuple[int, int]:
-    return bases.index(claim.basis), _VERDICTS.index(claim.verdict)
+    return bases.index(claim.basis), VERDICTS.index(claim.verdict)
 
 
 def _basis_line(page: Page, regimen: RegimenVerdict, basis: str) -> list[Any]:
@@ -200,7 +200,7 @@ def _basis_line(page: Page, regimen: RegimenVerdict, basis: str) -> list[Any]:
     claims = [claim for claim in regimen.claims if claim.basis == basis]
     if verdict is None:
         return [f"by {basis}: ", (f"{page.mark(None)[0]} no claim valid on this day", "dim")]
-    counts = [(v, sum(claim.verdict == v for claim in claims)) for v in _VERDICTS]
+    counts = [(v, sum(claim.verdict == v for claim in claims)) for v in VERDICTS]
     text = ", ".join(f"{number} {v}" for v, number in counts if number)
     return [f"by {basis}: ", page.mark(verdict, word=True), (f" (claims: {text})", "dim")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from her2kg.namespaces import BASE, Blank, Iri
@@ -21,8 +21,8 @@ _MACHINERY = re.compile(r"her2kg:(expr\w*|hasPart|dependsOn|differsFrom|isOfKind
 _SECTIONS = (("out", "What is stated of it"), ("in", "Where it is used"))
 
 
-def terms_table(terms: Sequence[Term], screen: Screen, labels: Mapping[str, str]) -> str:
-    """Draw terms with their links in groups; `labels` maps prefixed property names to labels."""
+def terms_table(terms: Sequence[Term], screen: Screen) -> str:
+    """Draw terms with their links in groups."""
     page = Page(screen)
     if len(terms) > 1:
         page.line((f"{len(terms)} terms bear this name.", "dim"))
@@ -43,7 +43,7 @@ def terms_table(terms: Sequence[Term], screen: Screen, labels: Mapping[str, str]
                 page.gap()
                 page.line((title, "bold"), indent=2)
             for name, links in groups.items():
-                _link_group(page, labels.get(name, _words(name)), links)
+                _link_group(page, links[0].property_label or _words(name), links)
     return str(page)
 
 

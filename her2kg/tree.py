@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from her2kg.errors import DataError, Problem
+from her2kg.graph import is_module
 from her2kg.namespaces import ONTOLOGY, PREFIXES
 from her2kg.turtle import Triple, module_iri, parse_turtle, write_turtle
 
@@ -74,11 +75,6 @@ def expected_files(root: Path) -> dict[Path, str]:
         {iri: path.relative_to(ontology).as_posix() for path, iri in iris.items()}
     )
     return texts
-
-
-def is_module(relative: Path) -> bool:
-    """Say whether a file (path inside ontology/) is imported: not a shape, not an example."""
-    return relative.as_posix() != "shapes.ttl" and relative.parts[0] != "examples"
 
 
 def _with_imports(triples: set[Triple], root: str, modules: set[str]) -> set[Triple]:
