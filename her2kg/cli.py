@@ -112,7 +112,7 @@ _Basis = Annotated[
 ]
 _Jurisdiction = Annotated[
     list[str] | None,
-    typer.Option("--jurisdiction", metavar="CODES", help="Such as US,EU. [default: all]"),
+    typer.Option("--jurisdiction", metavar="CODES", help="Such as US,EU,GB. [default: as the ontology marks]"),
 ]
 _Engine = Annotated[
     str, typer.Option("--engine", metavar="ENGINE", help="oxigraph or, slower, rdflib.")

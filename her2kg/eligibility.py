@@ -24,7 +24,6 @@ from her2kg.record_rdf import to_triples
 from her2kg.records import Record
 from her2kg.verdicts import (
     BASES,
-    JURISDICTIONS,
     VERDICTS,
     Answers,
     ClaimVerdict,
@@ -111,39 +110,24 @@ class Evaluator:
             # A statement or trial names the claim better than the document it was read in.
             if claim not in sources or sources[claim].startswith("source_"):
                 sources[claim] = source.local
+        rows = queries.run(self.engine, self.names, "eligibility/claims", {}).to_dicts()
         return [
             _Claim(
-                claim,
-                regimen,
-                basis,
-                jurisdiction,
-                setting,
-                setting_rank,
-                valid_from,
-                valid_until,
-                strength,
-                preference,
-                preference_rank if preference_rank is not None else _LAST,
-                sources[claim],
-                tuple(criteria[claim].values()),
+                iri=row["claim"],
+                regimen=row["regimen"],
+                basis=row["basis"],
+                jurisdiction=row["jurisdiction"],
+                setting=row["setting"],
+                setting_rank=row["settingRank"],
+                valid_from=row["validFrom"],
+                valid_until=row["validUntil"],
+                strength=row["strength"],
+                preference=row["preference"],
+                preference_rank=_LAST if row["preferenceRank"] is None else row["preferenceRank"],
+                source=sources[row["claim"]],
+                criteria=tuple(criteria[row["claim"]].values()),
             )
-            for (
-                claim,
-                _,
-                regimen,
-                _,
-                basis,
-                jurisdiction,
-                setting,
-                setting_rank,
-                valid_from,
-                valid_until,
-                strength,
-                preference,
-                preference_rank,
-                _,
-                _,
-            ) in self._ask("claims")
+            for row in rows
         ]
 
     @cached_property
@@ -172,7 +156,7 @@ class Evaluator:
         *,
         as_of: date,
         bases: Iterable[str] = BASES,
-        jurisdictions: Iterable[str] = JURISDICTIONS,
+        jurisdictions: Iterable[str],
         regimens: Iterable[str] | None = None,
     ) -> Answers:
         """Verdict of every regimen for a record, with reasons.

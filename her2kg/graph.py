@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 from her2kg import rules
 from her2kg.engines import OxigraphEngine, RdflibEngine, make_engine
 from her2kg.errors import DataError, Problem
+from her2kg.files import replacing
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, QUERIES_HOME
 
 
@@ -96,9 +96,7 @@ def _keep(engine: OxigraphEngine, target: Path) -> None:
     """Write the flattened graph beside its name, then rename; a read-only cache is no error."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-        os.close(handle)
-        engine.dump(Path(name))
-        os.replace(name, target)
+        with replacing(target) as temporary:
+            engine.dump(temporary)
     except OSError:
         return

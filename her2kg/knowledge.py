@@ -17,7 +17,7 @@ from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, di
 from her2kg.names import Names
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
 from her2kg.records import PatientRecord, Record, load_record, slug
-from her2kg.verdicts import BASES, JURISDICTIONS, Answers
+from her2kg.verdicts import BASES, Answers
 
 _PATIENT = re.compile(r"(her2kg:|https://w3id\.org/her2kg#)?patient_\w+")
 
@@ -170,12 +170,13 @@ class KnowledgeGraph:
         *,
         as_of: str | date | None = None,
         bases: Iterable[str] = BASES,
-        jurisdictions: Iterable[str] = JURISDICTIONS,
+        jurisdictions: Iterable[str] | None = None,
         regimens: Iterable[str] | None = None,
     ) -> Answers:
         """Which regimens suit a patient, why, why not, and what is missing to tell.
 
-        `as_of` chooses which claims count: those valid on that day (the record's own day, or
+        Without `jurisdictions` those count that the ontology marks as asked by default; claims of
+        no one territory always count. `as_of` chooses which claims count: those valid on that day (the record's own day, or
         today, if left out). The facts of the record are taken as they are.
 
         Shape: a mapping from regimen to RegimenVerdict, eligible ones first.
@@ -190,14 +191,19 @@ class KnowledgeGraph:
             record,
             as_of=_day(as_of) if as_of is not None else record.as_of or date.today(),
             bases=_subset("basis", bases, BASES),
-            jurisdictions=_subset("jurisdiction", jurisdictions, self._jurisdictions),
+            jurisdictions=self._territories(jurisdictions),
             regimens=wanted,
         )
 
+    def _territories(self, given: Iterable[str] | None) -> tuple[str, ...]:
+        rows = self._jurisdictions
+        if given is None:
+            return tuple(code for _, code, by_default in rows if by_default)
+        return _subset("jurisdiction", given, tuple(code for _, code, _ in rows))
+
     @cached_property
-    def _jurisdictions(self) -> tuple[str, ...]:
-        rows = queries.run(self.engine, self.names, "terms/jurisdictions", {}).rows
-        return tuple(code for _, code in rows)
+    def _jurisdictions(self) -> list[tuple[Any, ...]]:
+        return queries.run(self.engine, self.names, "terms/jurisdictions", {}).rows
 
     def query(self, name: str, **parameters: Any) -> queries.Rows:
         """Run a question of the library. Errors: UnknownQuery, BadParameter, EngineError."""

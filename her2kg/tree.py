@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from her2kg.errors import DataError, Problem
+from her2kg.files import replacing
 from her2kg.graph import is_module
 from her2kg.namespaces import ONTOLOGY, PREFIXES
 from her2kg.turtle import Triple, module_iri, parse_turtle, write_turtle
@@ -29,7 +28,8 @@ def format_tree(root: Path, *, check: bool) -> list[Path]:
         if not path.exists() or path.read_bytes() != text.encode():
             changed.append(path)
             if not check:
-                _replace(path, text)
+                with replacing(path) as temporary:
+                    temporary.write_bytes(text.encode())
     return changed
 
 
@@ -97,17 +97,3 @@ def _catalog(paths: dict[str, str]) -> str:
         '<catalog prefer="public" xmlns="urn:oasis:names:tc:entity:xmlns:xml:catalog">\n'
         f"{rows}</catalog>\n"
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file in one step, so that a reader never sees half of it."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -13,7 +13,6 @@ from her2kg.names import Names
 from her2kg.namespaces import BASE
 
 BASES = ("label", "guideline", "trial")
-JURISDICTIONS = ("US", "EU")
 VERDICTS = ("eligible", "undetermined", "ineligible")
 
 
