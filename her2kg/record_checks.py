@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from her2kg.errors import Fact, Problem, UnknownTerm
 from her2kg.namespaces import BASE
 from her2kg.record_input import DAY
+from her2kg.record_tnm import NODES, TNM, Category, categories, read_nodes, read_tnm
 
 if TYPE_CHECKING:
     from her2kg.record_model import Course, PatientRecord
@@ -90,19 +91,26 @@ def completed_years(birth: date, day: date) -> int:
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
-def newest_results(model: PatientRecord, field: str) -> list[Any]:
-    """Give the ihc or ish results of the day of the newest HER2 test; may be empty."""
-    tests = [test for test in model.her2_tests or [] if test.date and (test.ihc or test.ish)]
-    if model.as_of is not None:
-        tests = [test for test in tests if test.date <= model.as_of]
-    last = max((test.date for test in tests), default=None)
-    results = [getattr(test, field) for test in tests if test.date == last]
-    return [result for result in results if result is not None]
+def unknown_categories(model: PatientRecord, names: Names) -> Iterator[tuple[str, str]]:
+    """Find the T and N categories of a record that the ontology does not hold."""
+    for category in categories(model.tnm, model.nodes):
+        if category.property is not None:
+            try:
+                names.value(BASE + category.property, category.name)
+            except UnknownTerm:
+                yield "tnm" if category.written in (model.tnm or "") else "nodes", category.written
 
 
 def check_record(model: PatientRecord, today: date) -> list[Problem]:
     """Find impossible dates and statements that contradict one another."""
-    return [*_dates(model, today), *_age(model, today), *_her2(model), *_contradictions(model)]
+    return [
+        *_dates(model, today),
+        *_age(model, today),
+        *_her2(model),
+        *_staging(model),
+        *_surgery(model),
+        *_contradictions(model),
+    ]
 
 
 def _dates(model: PatientRecord, today: date) -> Iterator[Problem]:
@@ -178,17 +186,83 @@ def _age(model: PatientRecord, today: date) -> Iterator[Problem]:
 
 
 def _her2(model: PatientRecord) -> Iterator[Problem]:
-    """Compare the short fields with the newest test, and tests of one day with one another."""
+    """Compare the short fields with the tests, the setting with the specimens."""
+    tests = model.her2_tests or []
     for field in ("ihc", "ish"):
         at, short = f"her2_{field}", getattr(model, f"her2_{field}")
-        newest = newest_results(model, field)
-        said = " and ".join(dict.fromkeys(_brief(result) for result in newest))
-        if short is None and any(_differ(newest[0], other) for other in newest[1:]):
-            accepted = f"one result a day; state {at} to say which one counts"
-            yield Problem("her2_tests", Fact(f"{said} on one day"), accepted)
-        elif short is not None and newest and all(_differ(short, other) for other in newest):
-            accepted = f"what the newest of her2_tests says ({said}); correct or leave out one"
+        results = [result for test in tests if (result := getattr(test, field)) is not None]
+        if short is not None and results and all(_differ(short, other) for other in results):
+            said = " or ".join(dict.fromkeys(_brief(result) for result in results))
+            accepted = f"a result of her2_tests ({said}); correct or leave out one"
             yield Problem(at, Fact(_brief(short)), accepted)
+    assays = [("her2_ish", model.her2_ish)]
+    assays += [(f"her2_tests[{index}].ish", test.ish) for index, test in enumerate(tests)]
+    for at, ish in assays:
+        if ish is not None and ish.probe == "single" and ish.ratio is not None:
+            yield Problem(f"{at}.ratio", ish.ratio, "nothing with probe single; a ratio needs dual")
+    for index, test in enumerate(tests):
+        if test.specimen == "metastasis" and model.setting == "early":
+            accepted = "primary or residual disease with setting early; correct one of them"
+            yield Problem(f"her2_tests[{index}].specimen", "metastasis", accepted)
+
+
+def _staging(model: PatientRecord) -> Iterator[Problem]:
+    """Read TNM and nodes, and look for categories that are stated twice."""
+    tnm = read_tnm(model.tnm) if model.tnm is not None else []
+    nodes = read_nodes(model.nodes) if model.nodes is not None else ([], None)
+    if tnm is None:
+        yield Problem("tnm", model.tnm, TNM)
+    if nodes is None:
+        yield Problem("nodes", model.nodes, NODES)
+    seen: dict[tuple[str, str], Category] = {}
+    for at, category in [
+        *(("tnm", category) for category in tnm or []),
+        *(("nodes", category) for category in (nodes[0] if nodes else [])),
+    ]:
+        prefix = category.prefix if category.letter != "M" else ""
+        other = seen.setdefault((prefix, category.letter), category)
+        if other.name != category.name:
+            accepted = f"{other.written} as stated before; correct one of them"
+            yield Problem(at, Fact(category.written), accepted)
+    number = nodes[1] if nodes else None
+    if number is not None and model.positive_nodes not in (None, number):
+        accepted = f"{number} as nodes says; correct one of them"
+        yield Problem("positive_nodes", model.positive_nodes, accepted)
+
+
+def _surgery(model: PatientRecord) -> Iterator[Problem]:
+    """Compare what tells of surgery with the phase and the therapies."""
+    written = {category.prefix: category for category in categories(model.tnm, model.nodes)}
+    courses = model.prior_therapies or []
+    neoadjuvant = any(course.setting == "neoadjuvant" for course in courses)
+    none_came_first = (
+        model.prior_therapies_complete is True
+        and not neoadjuvant
+        and all(course.setting is not None for course in courses)
+    )
+    after = {
+        "surgery_date": model.surgery_date,
+        "pathologic_response": model.pathologic_response,
+        "positive_nodes": model.positive_nodes,
+        "pathological_tumor_size_cm": model.pathological_tumor_size_cm,
+        "tnm or nodes": next((str(written[p].written) for p in ("p", "yp") if p in written), None),
+    }
+    told = [field for field, value in after.items() if value is not None]
+    if model.phase == "before surgery" and told:
+        accepted = f"a later phase with {told[0]}; correct one of them"
+        yield Problem("phase", "before surgery", accepted)
+    if "p" in written and neoadjuvant:
+        accepted = "the prefix yp after neoadjuvant therapy, c before it"
+        yield Problem("tnm", Fact(written["p"].written), accepted)
+    if none_came_first and "yp" in written:
+        accepted = "c or p where the complete prior_therapies hold no neoadjuvant course"
+        yield Problem("tnm", Fact(written["yp"].written), accepted)
+    if none_came_first and model.pathologic_response is not None:
+        accepted = "nothing where the complete prior_therapies hold no neoadjuvant course"
+        yield Problem("pathologic_response", model.pathologic_response, accepted)
+    if none_came_first and model.phase == "residual disease":
+        accepted = "another phase where the complete prior_therapies hold no neoadjuvant course"
+        yield Problem("phase", model.phase, accepted)
 
 
 def _differ(one: Any, other: Any) -> bool:
@@ -211,6 +285,7 @@ def _contradictions(model: PatientRecord) -> Iterator[Problem]:
     distant = ", ".join(site for site in sites if site not in _LOCAL_SITES)
     early, stage = model.setting == "early", model.stage
     tnm_m = re.search(r"M([01])", model.tnm or "")
+    grown = [c for c in categories(model.tnm, model.nodes) if re.match("T[1-4]", c.name)]
     in_brain = model.brain_mets not in (None, "none")
     pregnant = model.pregnancy == "pregnant"
     # With a recurrence date, stage and TNM may be those of the first diagnosis.
@@ -233,6 +308,9 @@ def _contradictions(model: PatientRecord) -> Iterator[Problem]:
         yield Problem("tnm", model.tnm, f"M1 with metastatic_sites {distant}; correct one of them")
     if model.invasive is False and model.setting == "metastatic":
         yield Problem("invasive", False, "true, or nothing, with setting metastatic")
+    elif model.invasive is False and grown:
+        accepted = f"true, or nothing, with {grown[0].written} in tnm"
+        yield Problem("invasive", False, accepted)
     if pregnant and model.sex == "male":
         yield Problem("pregnancy", "pregnant", "not pregnant, or nothing, with sex male")
     if pregnant and model.menopausal == "postmenopausal":

@@ -127,7 +127,7 @@ def _ish(description: str) -> Any:
 
 
 class Her2Test(_Part):
-    """One dated HER2 test; the newest supplies her2_ihc and her2_ish where these are absent."""
+    """One dated HER2 test; which of them counts is stated in the ontology (Her2Test)."""
 
     date: Day | None = _is("Date of the specimen, YYYY-MM-DD; required.")
     specimen: Specimen | None = _is("What was tested.")
@@ -196,6 +196,19 @@ class Judgement(_Part):
     chemotherapy_intended: StrictBool | None = _is("Chemotherapy is intended.")
     suitable_for_endocrine_therapy: StrictBool | None = _is("Endocrine therapy is suitable.")
     satisfactory_alternative: StrictBool | None = _is("A satisfactory alternative exists.")
+    high_risk_of_recurrence: StrictBool | None = _is("The risk of recurrence is high.")
+    low_risk_of_recurrence: StrictBool | None = _is("The risk of recurrence is low.")
+    high_cardiotoxicity_risk: StrictBool | None = _is("The risk of cardiac toxicity is high.")
+    anthracycline_contraindicated: StrictBool | None = _is("No anthracycline can be given.")
+    chemotherapy_contraindicated: StrictBool | None = _is("No chemotherapy can be given.")
+    chemotherapy_declined: StrictBool | None = _is("The patient declines chemotherapy.")
+    antibody_drug_conjugate_unavailable: StrictBool | None = _is(
+        "Neither trastuzumab emtansine nor trastuzumab deruxtecan can be used."
+    )
+    trastuzumab_cardiotoxicity: StrictBool | None = _is(
+        "Cardiac toxicity of trastuzumab limited treatment."
+    )
+    osteonecrosis_risk: StrictBool | None = _is("High risk of osteonecrosis of the jaw.")
     special_circumstances: list[Circumstance] | None = _is("Special circumstances; []: none.")
 
 
@@ -227,11 +240,19 @@ class PatientRecord(_Part):
     )
     phase: Phase | None = _is("Where a patient with early disease stands.")
     stage: Stage | None = _is("Anatomic stage.")
-    tnm: Text | None = _is("TNM with its prefixes, such as cT2 cN1 M0.")
+    tnm: Text | None = _is(
+        "TNM with its prefixes c, p or yp, such as cT2 cN1 M0, or cT3 cN1 M0; ypT1a ypN0."
+    )
     grade: TumourGrade | None = _is("Tumour grade, 1 to 3.")
-    tumor_size_cm: Centimetres | None = _is("Largest diameter of the tumour, cm.")
-    nodes: Text | None = _is("Nodal status in words, such as cN0, pN1a or 2 positive.")
-    positive_nodes: Count | None = _is("Number of positive nodes.")
+    tumor_size_cm: Centimetres | None = _is(
+        "Largest diameter, cm: clinical before surgery, pathological where surgery came first."
+    )
+    clinical_tumor_size_cm: Centimetres | None = _is("Largest diameter before treatment, cm.")
+    pathological_tumor_size_cm: Centimetres | None = _is(
+        "Largest invasive diameter in the specimen where surgery came first, cm."
+    )
+    nodes: Text | None = _is("Nodal status, such as cN0, pN1a, ypN0(i+) or 2 positive.")
+    positive_nodes: Count | None = _is("Number of positive nodes found at surgery.")
     inflammatory: StrictBool | None = _is("Inflammatory breast cancer.")
     invasive: StrictBool | None = _is("Invasive cancer; false means in situ only.")
     resectable: StrictBool | None = _is("The tumour can be resected.")

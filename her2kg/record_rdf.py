@@ -13,6 +13,7 @@ from rdflib import OWL, RDF, XSD, BNode, Literal, URIRef
 from her2kg.errors import EngineError, UnknownTerm, did_you_mean
 from her2kg.namespaces import BASE
 from her2kg.record_checks import completed_years, drugs_of
+from her2kg.record_tnm import categories, read_nodes
 
 if TYPE_CHECKING:
     from her2kg.records import Record
@@ -23,13 +24,15 @@ Triple = tuple[URIRef | BNode, URIRef, Term]
 PATIENT = URIRef(f"{BASE}Patient")
 COURSE = URIRef(f"{BASE}TherapyCourse")
 TOXICITY = URIRef(f"{BASE}ToxicityEpisode")
+HER2_TEST = URIRef(f"{BASE}Her2Test")
 RECORD_PATH = URIRef(f"{BASE}recordPath")
 _UNRESOLVED = f"{BASE}toxicityUnresolved"
+_METASTASIS = URIRef(f"{BASE}metastasisInTnm")
 
-_NOT_RDF = {"her2_tests", "prior_therapies_complete", "conditions", "genomics", "notes"}
-_BY_HAND = {"prior_therapies", "medications", "history.hypersensitivity"}
+_NOT_RDF = {"prior_therapies_complete", "conditions", "genomics", "notes"}
+_BY_HAND = {"her2_tests", "prior_therapies", "medications", "history.hypersensitivity"}
 _CLOSED = {"judgement.special_circumstances"}
-_ALIAS = {"her2_ish.result": "her2_ish"}
+_ALIAS = {"her2_ish.result": "her2_ish", "her2_tests.ish.result": "her2_tests.ish"}
 _MEDICINE_KINDS = ("concomitant medicine",)
 
 
@@ -89,6 +92,14 @@ class _Writer:
         for path, value in _flat(data):
             if path not in _NOT_RDF and path not in _BY_HAND:
                 self.state(self.iri, _ALIAS.get(path, path), value, closed=path in _CLOSED)
+        self.staging(data)
+        tests = data.get("her2_tests", [])
+        nodes = [URIRef(f"{self.iri}_her2_test_{n}") for n in range(1, len(tests) + 1)]
+        if nodes:
+            self.link(self.iri, "her2_tests", nodes)
+            self.all_different(nodes)
+        for node, test in zip(nodes, tests, strict=True):
+            self.her2_test(node, test)
         hypersensitivity = data.get("history", {}).get("hypersensitivity")
         if hypersensitivity is not None:
             drugs = drugs_of(self.names, hypersensitivity)
@@ -105,6 +116,23 @@ class _Writer:
         self.all_different(nodes)
         for index, (node, course) in enumerate(zip(nodes, courses, strict=True)):
             self.course(node, course, f"prior_therapies[{index}]")
+
+    def staging(self, data: dict[str, Any]) -> None:
+        """Write the categories of tnm and nodes, and the number of nodes."""
+        for category in categories(data.get("tnm"), data.get("nodes")):
+            if category.letter == "M":
+                self.add(self.iri, _METASTASIS, literal(category.name != "M0", "boolean"))
+            elif category.property is not None:
+                iri = BASE + category.property
+                self.add(self.iri, URIRef(iri), URIRef(self.names.value(iri, category.name)))
+        by_nodes = read_nodes(data.get("nodes", ""))
+        if by_nodes and by_nodes[1] is not None and "positive_nodes" not in data:
+            self.state(self.iri, "positive_nodes", by_nodes[1])
+
+    def her2_test(self, node: URIRef, test: dict[str, Any]) -> None:
+        self.add(node, RDF.type, HER2_TEST)
+        for path, value in _flat(test, "her2_tests."):
+            self.state(node, _ALIAS.get(path, path), value)
 
     def course(self, node: URIRef, course: dict[str, Any], path: str) -> None:
         self.add(node, RDF.type, COURSE)

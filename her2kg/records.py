@@ -127,7 +127,7 @@ def _validate(data: Any) -> tuple[PatientRecord, list[Problem]]:
 def _resolve(
     model: PatientRecord, names: Names
 ) -> tuple[PatientRecord, list[Problem], tuple[str, ...]]:
-    """Replace names by local ids and fill the HER2 short fields from the newest test."""
+    """Replace names by local ids, and look TNM categories up."""
     find = checks.Resolver(names)
     data = model.model_dump()
     for index, course in enumerate(data["prior_therapies"] or []):
@@ -150,10 +150,9 @@ def _resolve(
         pairs = list(zip(data["medications"], known, strict=True))
         not_interpreted += [f'medications: "{name}"' for name, term in pairs if term is None]
         data["medications"] = [term or name for name, term in pairs]
-    for field in ("ihc", "ish"):
-        newest = checks.newest_results(model, field)
-        if data[f"her2_{field}"] is None and newest:
-            data[f"her2_{field}"] = newest[0]
+    for at, category in checks.unknown_categories(model, names):
+        accepted = "a category that the ontology knows"
+        find.problems.append(Problem(at, category, accepted))
     return PatientRecord.model_validate(data), find.problems, tuple(not_interpreted)
 
 

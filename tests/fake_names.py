@@ -62,7 +62,18 @@ OBJECTS = {
         "complete response|partial response|stable disease|progressive disease",
     ),
 }
+for _field, _name in {"ihc": "IhcScore", "ish": "IshResult", "ish.probe": "IshProbe"}.items():
+    _notations = OBJECTS[f"her2_{_field}"][1]
+    OBJECTS[f"her2_tests[].{_field}"] = (f"her2Test{_name}", _notations)
+OBJECTS["her2_tests[].specimen"] = ("her2TestSpecimen", "primary|metastasis|residual disease")
+OBJECTS["stage"] = ("anatomicStage", "0 I IA IB II IIA IIB III IIIA IIIB IIIC IV")
+# Categories have no place of their own in the record; tnm and nodes hold them.
+CATEGORIES = {
+    "T": "T0 Tis T1 T1mi T1a T1b T1c T2 T3 T4 T4a T4b T4c T4d",
+    "N": "N0 N0(i+) N0(mol+) N1 N1mi N1a N1b N1c N2 N2a N2b N3 N3a N3b N3c",
+}
 LINKS = {
+    "her2_tests": "hasHer2Test",
     "history.hypersensitivity": "hypersensitiveTo",
     "medications": "takesMedicine",
     "prior_therapies": "hadCourse",
@@ -72,8 +83,8 @@ LINKS = {
     "prior_therapies[].adverse_events[].event": "toxicityEvent",
 }
 OTHERS = {
-    "string": "id=recordIdentifier stage=anatomicStage tnm=tnm nodes=nodes",
-    "date": "as_of=recordDate birth_date=birthDate surgery_date=surgeryDate "
+    "string": "id=recordIdentifier tnm=tnm nodes=nodes",
+    "date": "as_of=recordDate her2_tests[].date=her2TestDate birth_date=birthDate surgery_date=surgeryDate "
     "recurrence_date=recurrenceDate prior_therapies[].start=courseStart "
     "prior_therapies[].end=courseEnd prior_therapies[].progression_date=progressionDate "
     "prior_therapies[].adverse_events[].start=toxicityStart "
@@ -81,6 +92,10 @@ OTHERS = {
     "decimal": "age=ageYears weeks_pregnant=weeksPregnant ecog=ecogPerformanceStatus "
     "her2_ish.ratio=ishRatio her2_ish.copy_number=ishCopyNumber er_percent=erPercent "
     "pr_percent=prPercent grade=tumorGrade tumor_size_cm=tumorSizeCm "
+    "clinical_tumor_size_cm=clinicalTumorSizeCm "
+    "pathological_tumor_size_cm=pathologicalTumorSizeCm "
+    "her2_tests[].ish.ratio=her2TestIshRatio "
+    "her2_tests[].ish.copy_number=her2TestIshCopyNumber "
     "positive_nodes=positiveNodes lvef_percent=lvefPercent "
     "lvef_baseline_percent=lvefBaselinePercent "
     "labs.creatinine_clearance_ml_min=creatinineClearanceMlPerMin "
@@ -89,6 +104,16 @@ OTHERS = {
     "labs.anc_10e9_per_l=neutrophils10e9PerL history.neuropathy_grade=neuropathyGrade "
     "prior_therapies[].cycles=cyclesGiven prior_therapies[].adverse_events[].grade=toxicityGrade",
     "boolean": "her2_ish.recount_confirmed=ishRecountConfirmed "
+    "her2_tests[].ish.recount_confirmed=her2TestIshRecountConfirmed "
+    "judgement.high_risk_of_recurrence=highRiskOfRecurrence "
+    "judgement.low_risk_of_recurrence=lowRiskOfRecurrence "
+    "judgement.high_cardiotoxicity_risk=highCardiotoxicityRisk "
+    "judgement.anthracycline_contraindicated=anthracyclineContraindicated "
+    "judgement.chemotherapy_contraindicated=chemotherapyContraindicated "
+    "judgement.chemotherapy_declined=chemotherapyDeclined "
+    "judgement.antibody_drug_conjugate_unavailable=antibodyDrugConjugateUnavailable "
+    "judgement.trastuzumab_cardiotoxicity=trastuzumabCardiotoxicity "
+    "judgement.osteonecrosis_risk=osteonecrosisRisk "
     "her2_membrane_staining=her2MembraneStaining inflammatory=inflammatoryCancer "
     "invasive=invasiveCancer resectable=resectable "
     "leptomeningeal_disease=leptomeningealDisease measurable_disease=measurableDisease "
@@ -141,12 +166,18 @@ class FakeNames:
                 shared = "stable" if notation == "treated-stable" else notation
                 local = f"{name}_{shared}".replace(" ", "_").replace("+", "_plus")
                 self._values[BASE + name, notation] = BASE + local
+        for prefix in ("clinical", "pathological", "postNeoadjuvant", "unprefixed"):
+            for letter, names in CATEGORIES.items():
+                for name in names.split():
+                    local = f"{letter.lower()}_category_{name.lower()}"
+                    self._values[f"{BASE}{prefix}{letter}", name] = BASE + local
         for kind, text in OTHERS.items():
             for pair in text.split():
                 path, name = pair.split("=")
                 self._properties[path] = (BASE + name, kind)
         self._terms = {BASE + name for name in [*TERMS, *CLASSES]} | set(self._values.values())
         self._terms |= {iri for iri, _ in self._properties.values()}
+        self._terms |= {prop for prop, _ in self._values} | {f"{BASE}metastasisInTnm"}
 
     def resolve(self, name: str, kinds: tuple[str, ...]) -> str:
         known: dict[str, set[str]] = {}
@@ -170,7 +201,10 @@ class FakeNames:
         return dict(self._properties)
 
     def value(self, property_iri: str, notation: str) -> str:
-        return self._values[property_iri, notation]
+        try:
+            return self._values[property_iri, notation]
+        except KeyError:
+            raise UnknownTerm(notation, "value", ()) from None
 
     def is_term(self, iri: str) -> bool:
         return iri in self._terms

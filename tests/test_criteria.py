@@ -483,7 +483,20 @@ DISEASE: dict[str, Row] = {
         [EARLY], [{"setting": "metastatic"}, UNRESECTABLE], [{"setting": None}]
     ),
     "InSituOnlyPatient": row(
-        [{**EARLY, "invasive": False}], [{"invasive": True}], [{"invasive": None}]
+        [
+            {**EARLY, "invasive": False},
+            {**EARLY, "tnm": "pTis pN0 M0"},
+            {**EARLY, "tnm": "cTis cN0"},
+        ],
+        [
+            {"invasive": True},
+            {"invasive": None},
+            {**EARLY, "tnm": "cT1mi cN0"},
+            {**EARLY, "tnm": "T2"},
+            {**EARLY, "tnm": "cTis cN0; pT1a pN0"},
+            {**EARLY, "tnm": "cTis cN1"},
+        ],
+        [EARLY, {**EARLY, "tnm": "cN0"}, {**EARLY, "tnm": "cT0 cN0"}, {"setting": None}],
     ),
     "AdvancedDiseasePatient": row(
         [{"setting": "metastatic"}, UNRESECTABLE], [EARLY], [{"setting": None}]
@@ -1428,6 +1441,679 @@ COUNTS: dict[str, Row] = {
     ),
 }
 
+# HER2 and hormone receptors: each test vector is IHC score, ratio, copy number, recount, status.
+
+VECTORS = [
+    ("3+", None, None, None, "positive"),
+    ("2+", None, None, None, "unknown"),
+    ("2+", 2.4, 6.2, None, "positive"),
+    ("2+", 2.2, 3.6, True, "negative"),
+    ("3+", 2.2, 3.6, None, "positive"),
+    ("1+", 2.2, 3.6, None, "negative"),
+    ("2+", 1.6, 6.5, True, "positive"),
+    ("1+", 1.6, 6.5, None, "negative"),
+    ("2+", 1.5, 5.0, True, "negative"),
+    ("2+", 1.3, 2.8, None, "negative"),
+    ("2+", 2.0, 4.0, None, "positive"),
+    ("2+", 1.9, 4.0, True, "negative"),
+    ("2+", 1.9, 6.0, True, "positive"),
+    (None, 1.5, 5.0, None, "unknown"),
+    ("2+", 2.1, 3.9, None, "unknown"),
+    (None, 2.3, 5.5, None, "positive"),
+    (None, 1.9, 3.9, None, "negative"),
+    ("0", 2.0, 3.9, None, "negative"),
+]
+TRUTH = {
+    "positive": ("met", "unmet"),
+    "negative": ("unmet", "met"),
+    "unknown": ("unknown", "unknown"),
+    "conflicting": ("conflicting", "conflicting"),
+}
+
+
+def ish(ihc: str | None, ratio: Any = None, copies: Any = None, **more: Any) -> Patch:
+    """An IHC score with ISH counts."""
+    stated = {"ratio": ratio, "copy_number": copies, **more}
+    counts = {name: value for name, value in stated.items() if value is not None}
+    return {"her2_ihc": ihc, "her2_ish": counts or None}
+
+
+def counted(ihc: str | None, ratio: Any, copies: Any, recount: bool | None = None) -> Patch:
+    return ish(ihc, ratio, copies, recount_confirmed=recount)
+
+
+def group(*inside: tuple[float, float], outside: Iterable[tuple[float, float]]) -> Row:
+    """A dual-probe group by pairs of ratio and copy number."""
+    return row(
+        [counted(None, *pair) for pair in inside],
+        [counted(None, *pair) for pair in outside],
+        [{"her2_ihc": None}, counted(None, inside[0][0], None)],
+    )
+
+
+def single(ihc: str | None, copies: float) -> Patch:
+    return ish(ihc, None, copies, probe="single")
+
+
+def test_of(day: str, specimen: str | None, ihc: str | None, ish: Any = None) -> Patch:
+    stated = {"date": day, "specimen": specimen, "ihc": ihc, "ish": ish}
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+test_of.__test__ = False
+
+
+def tests(*each: Patch, **more: Any) -> Patch:
+    return {"her2_ihc": None, "her2_tests": list(each), **more}
+
+
+tests.__test__ = False
+TESTING: dict[str, Row] = {
+    "IshGroup1Patient": group((2.0, 4.0), (9, 30), outside=[(1.99, 4.0), (2.0, 3.99)]),
+    "IshGroup2Patient": group((2.0, 3.99), outside=[(1.99, 3.99), (2.0, 4.0)]),
+    "IshGroup3Patient": group((1.99, 6.0), outside=[(2.0, 6.0), (1.99, 5.99)]),
+    "IshGroup4Patient": group(
+        (1.99, 4.0), (1.99, 5.99), outside=[(2.0, 4.0), (1.99, 3.99), (1.99, 6.0)]
+    ),
+    "IshGroup5Patient": group((1.99, 3.99), outside=[(2.0, 3.99), (1.99, 4.0)]),
+    "IshWorkUpPatient": group(
+        (2.0, 3.99), (1.99, 6.0), (1.99, 4.0), outside=[(2.0, 4.0), (1.99, 3.99)]
+    ),
+    "Her2PositiveByRecountPatient": row(
+        [counted("2+", 1.6, 6.0, True)],
+        [counted("2+", 1.6, 5.9, True), counted("1+", 1.6, 6.0, True)],
+        [counted("2+", 1.6, 6.0), counted(None, 1.6, 6.0, True)],
+    ),
+    "Her2PositiveBySingleProbePatient": row(
+        [single("2+", 6.0), single(None, 6.0), single("0", 6.0)],
+        [single("2+", 5.99), ish("2+", 1.6, 6.5, probe="dual")],
+        [ish("2+", None, 6.0), {"her2_ihc": None}],
+    ),
+    "Her2NegativeByIshCountsPatient": row(
+        [counted(None, 1.9, 3.9), counted("0", 1.6, 6.5), single("1+", 4.0)],
+        [counted("3+", 1.9, 3.9), counted("2+", 2.0, 4.0), single("2+", 6.0)],
+        [counted("2+", 1.5, 5.0), counted(None, 1.5, 5.0), single("2+", 4.0), single(None, 5)],
+    ),
+    "Her2NegativeByGroup5Patient": row(
+        [counted(None, 1.9, 3.9), counted("2+", 1.9, 3.9)],
+        [counted("3+", 1.9, 3.9), counted("2+", 1.9, 4.0)],
+        [{"her2_ihc": None}],
+    ),
+    "Her2NegativeByWorkUpPatient": row(
+        [counted("0", 2.1, 3.9), counted("1+", 1.6, 6.5), counted("1+", 1.6, 5.0)],
+        [counted("3+", 2.1, 3.9), counted("2+", 1.6, 5.0, True), counted("1+", 1.9, 3.9)],
+        [counted(None, 1.6, 5.0), {"her2_ihc": "1+"}],
+    ),
+    "Her2NegativeByRecountPatient": row(
+        [counted("2+", 2.1, 3.9, True), counted("2+", 1.6, 5.0, True)],
+        [counted("2+", 1.6, 6.5, True), counted("1+", 1.6, 5.0, True)],
+        [counted("2+", 1.6, 5.0), counted(None, 1.6, 5.0, True)],
+    ),
+    "Her2NegativeBySingleProbePatient": row(
+        [single("2+", 3.9), single(None, 3.9), single("1+", 5.9)],
+        [single("3+", 3.9), single("2+", 6.0), single("2+", 4.0), ish("1+", 1.5, 5, probe="dual")],
+        [single(None, 4.0), ish("1+", None, 5.0)],
+    ),
+    "ErPositivePatient": values("er_percent", [1, 100], [0.9, 0]),
+    "ErNegativePatient": values("er_percent", [0.9, 0], [1]),
+    "ErLowPositivePatient": values("er_percent", [1, 10], [0.9, 10.1]),
+    "PrPositivePatient": values("pr_percent", [1, 100], [0.9, 0]),
+    "PrNegativePatient": values("pr_percent", [0.9, 0], [1]),
+}
+
+# Early disease. The base record has no therapy, so that clinical categories tell of no surgery.
+EARLY_PHASE = {**EARLY, "phase": None}
+
+
+def tnm(*texts: str) -> list[Patch]:
+    return [{**EARLY, "tnm": text} for text in texts]
+
+
+def category(met: Iterable[str], unmet: Iterable[str], unknown: Iterable[str] = ()) -> Row:
+    """A row about TNM categories; none recorded is unknown."""
+    return row(tnm(*met), tnm(*unmet), [EARLY, *tnm(*unknown)])
+
+
+def neo(*drugs: str, **more: Any) -> Patch:
+    """A neoadjuvant course that was completed."""
+    course = {"setting": "neoadjuvant", "start": "2026-01-05", "end": "2026-05-04", **more}
+    return early(*(drugs or ("docetaxel", "trastuzumab", "pertuzumab")), **course)
+
+
+def adjuvant(*drugs: str, **more: Any) -> Patch:
+    return early(*drugs, **more)
+
+
+NEO_DRUGS_UNKNOWN = {**neo(), "drugs": None}
+AFTER_NEO = {**EARLY, **given(neo())}
+OPERATED = {**EARLY, "surgery_date": "2026-06-01"}
+NEO_OPERATED = {**AFTER_NEO, "surgery_date": "2026-06-01"}
+
+
+def neo_had(met: Iterable[str], unmet: Iterable[str], unknown: Iterable[str]) -> Row:
+    """A drug given before surgery."""
+    return row(
+        [*(given(neo(name)) for name in met), *(among(neo(name)) for name in met)],
+        [
+            NOTHING,
+            *(given(neo(name)) for name in unmet),
+            *(given(early(name)) for name in met),
+            *(given(advanced(name)) for name in met),
+        ],
+        [EMPTY_LIST, given(NEO_DRUGS_UNKNOWN), *(given(neo(name)) for name in unknown)],
+    )
+
+
+def adjuvant_had(met: str, unmet: str) -> Row:
+    return row(
+        [given(early(met)), given(early(met, setting="post-neoadjuvant")), among(early(met))],
+        [NOTHING, given(early(unmet)), given(neo(met)), given(advanced(met))],
+        [EMPTY_LIST, given(EARLY_DRUGS_UNKNOWN)],
+    )
+
+
+def clinical_size(inside: float, outside: float, met: str, unmet: str, unknown: str) -> Row:
+    """A clinical size just inside and outside, and T categories that settle it or do not."""
+    return row(
+        [
+            {**EARLY, "clinical_tumor_size_cm": inside},
+            {**EARLY, "phase": "before surgery", "tumor_size_cm": inside},
+            {**EARLY, "tnm": "cN0", "tumor_size_cm": inside},
+            *tnm(met),
+        ],
+        [
+            {**EARLY, "clinical_tumor_size_cm": outside},
+            {**EARLY, "phase": "before surgery", "tumor_size_cm": outside},
+            {**EARLY, "clinical_tumor_size_cm": outside, "tumor_size_cm": inside},
+            *tnm(unmet),
+        ],
+        [
+            EARLY,
+            {**EARLY, "tumor_size_cm": inside},
+            {**OPERATED, "tumor_size_cm": inside},
+            *tnm(unknown, "cT4b", "T2", "T1", "pT1", "pT2"),
+        ],
+    )
+
+
+def pathological_size(inside: float, outside: float, met: str, unmet: str, unknown: str) -> Row:
+    return row(
+        [
+            {**EARLY, "pathological_tumor_size_cm": inside},
+            {**OPERATED, "tumor_size_cm": inside},
+            {**EARLY, "tnm": "pN0", **EMPTY_LIST, "tumor_size_cm": inside},
+            *tnm(met),
+        ],
+        [
+            {**EARLY, "pathological_tumor_size_cm": outside},
+            {**OPERATED, "tumor_size_cm": outside},
+            *tnm(unmet),
+        ],
+        [
+            EARLY,
+            {**EARLY, "phase": "before surgery", "tumor_size_cm": inside},
+            {**OPERATED, **EMPTY_LIST, "tumor_size_cm": inside},
+            {**NEO_OPERATED, "tumor_size_cm": inside},
+            {**NEO_OPERATED, "tnm": "cT1a cN0; ypT2 ypN0"},
+            *tnm(unknown, "pT4b"),
+        ],
+    )
+
+
+def staged(met: Iterable[str], unmet: Iterable[str], unknown: Iterable[str]) -> Row:
+    """A row about the stated stage; texts with a T are TNM."""
+    parts = [
+        [{**EARLY, "tnm" if "T" in text or "N" in text else "stage": text} for text in texts]
+        for texts in (met, unmet, unknown)
+    ]
+    return row(parts[0], parts[1], [EARLY, {**AFTER_NEO, "tnm": "ypT1 ypN0"}, *parts[2]])
+
+
+DONE = row(
+    [
+        OPERATED,
+        {**EARLY, "phase": "after surgery"},
+        {**EARLY, "phase": "adjuvant therapy under way"},
+        {**EARLY, "phase": "adjuvant therapy completed"},
+        {**EARLY, "positive_nodes": 0},
+        {**EARLY, "nodes": "2 positive"},
+        {**EARLY, "pathological_tumor_size_cm": 1},
+        {**AFTER_NEO, "phase": "residual disease"},
+        {**AFTER_NEO, "pathologic_response": "pCR"},
+        {**AFTER_NEO, "tnm": "cT2 cN0; ypT0 ypN0"},
+        {**EARLY, **given(early("trastuzumab"))},
+        {**EARLY, **given(early("neratinib", setting="extended adjuvant"))},
+        *tnm("pT1 pN0", "cT1 pN0"),
+    ],
+    [
+        {**EARLY, "phase": "before surgery"},
+        {**EARLY, **EMPTY_LIST, "phase": "before surgery", "tnm": "T2"},
+        {**AFTER_NEO, "tnm": "cT2 cN1"},
+        *tnm("cT2 cN1 M0", "cN0"),
+    ],
+    [
+        EARLY,
+        {**EARLY, **EMPTY_LIST, "tnm": "cT2 cN1 M0"},
+        {**EARLY, **given({**neo(), "setting": None}), "tnm": "cT2 cN1 M0"},
+        {"tnm": "cT2 cN1 M0", "setting": None},
+        {"tnm": "cT2 cN1 M0", "setting": "unresectable"},
+        *tnm("T2 N1 M0"),
+    ],
+)
+RECEIVED_NEO = row(
+    [
+        given(neo()),
+        among(neo()),
+        given(NEO_DRUGS_UNKNOWN),
+        {**EARLY, **EMPTY_LIST, "tnm": "cT2; ypT1"},
+        {**EARLY, **EMPTY_LIST, "nodes": "ypN0"},
+        {**EARLY, **EMPTY_LIST, "pathologic_response": "pCR"},
+        {**EARLY, **EMPTY_LIST, "phase": "residual disease"},
+    ],
+    [NOTHING, given(early("trastuzumab")), given(advanced("trastuzumab"))],
+    [EMPTY_LIST, among(early("trastuzumab")), given({**neo(), "setting": None})],
+)
+PCR = row(
+    [
+        {**AFTER_NEO, "pathologic_response": "pCR"},
+        {**AFTER_NEO, "pathologic_response": "residual in situ only", "tnm": "ypN0"},
+        {**AFTER_NEO, "pathologic_response": "residual in situ only", "nodes": "ypN0"},
+        {**AFTER_NEO, "tnm": "ypT0 ypN0"},
+        {**AFTER_NEO, "tnm": "ypTis ypN0(sn)"},
+    ],
+    [
+        {**AFTER_NEO, "pathologic_response": "residual invasive disease"},
+        {**AFTER_NEO, "phase": "residual disease"},
+        {**AFTER_NEO, "tnm": "ypT1mi ypN0"},
+        {**AFTER_NEO, "tnm": "ypT0 ypN1mi"},
+        {**AFTER_NEO, "tnm": "ypT0 ypN0(i+)"},
+        {**AFTER_NEO, "pathologic_response": "residual in situ only", "tnm": "ypN1"},
+    ],
+    [
+        AFTER_NEO,
+        {**AFTER_NEO, "tnm": "ypT0"},
+        {**AFTER_NEO, "tnm": "ypN0"},
+        {**AFTER_NEO, "pathologic_response": "residual in situ only"},
+        {**AFTER_NEO, "tnm": "cT0 cN0"},
+    ],
+)
+NODE_POSITIVE = row(
+    [
+        *tnm("pN1", "pN1mi", "cN1", "cN0; pN2a"),
+        {**EARLY, "positive_nodes": 1},
+        {**EARLY, **EMPTY_LIST, "positive_nodes": 1},
+        {**NEO_OPERATED, "tnm": "cT2 cN1; ypT0 ypN0"},
+        {**NEO_OPERATED, "tnm": "cT2 cN0; ypT0 ypN1mi"},
+        {**NEO_OPERATED, "tnm": "cT2 cN3"},
+    ],
+    [
+        *tnm("pN0", "pN0(i+)", "cN0", "cN1; pN0"),
+        {**OPERATED, "positive_nodes": 0},
+        {**NEO_OPERATED, "tnm": "cT2 cN0; ypT1 ypN0(i+)"},
+        {**NEO_OPERATED, "tnm": "cT2 cN0", "pathologic_response": "pCR"},
+    ],
+    [
+        EARLY,
+        *tnm("N1", "N0"),
+        {**OPERATED, "tnm": "cN1"},
+        {**OPERATED, "tnm": "cN0"},
+        {**EARLY, **EMPTY_LIST, "tnm": "cN1"},
+        {**EARLY, **EMPTY_LIST, "positive_nodes": 0},
+        {**NEO_OPERATED, "positive_nodes": 0},
+        {**NEO_OPERATED, "tnm": "cT2 cN0; ypT1"},
+    ],
+)
+AT_SURGERY = row(
+    [*tnm("pN1mi"), {**EARLY, "positive_nodes": 1}, {**AFTER_NEO, "tnm": "ypN1"}],
+    [*tnm("pN0", "cN0"), {**OPERATED, "positive_nodes": 0}],
+    [EARLY, *tnm("cN1"), {**EARLY, **EMPTY_LIST, "positive_nodes": 0}],
+)
+CLINICALLY = row(
+    [*tnm("cN1"), {**NEO_OPERATED, "tnm": "cN1"}],
+    [*tnm("cN0", "cN1; pN1"), {**EARLY, "tnm": "pN0", "nodes": "cN1"}],
+    [EARLY, {**EARLY, **EMPTY_LIST, "tnm": "cN1"}],
+)
+LOCALLY_ADVANCED = row(
+    tnm("cT2 cN2", "cT3 cN3c", "cT4", "cT4d cN0", "cT4b"),
+    [
+        *tnm("cT1 cN0", "cT1c cN1", "cT2 cN0", "cT3 cN1", "cT3 cN1 M0"),
+        {"setting": "metastatic", "tnm": "cT3 cN1"},
+    ],
+    [EARLY, *tnm("cT1", "cT1 cN2", "cT2", "cT3", "cN2", "T4"), {**EARLY, "tnm": "pT4"}],
+)
+NOT_LOCALLY_ADVANCED = row(
+    tnm("cT1 cN0", "cT1c cN1", "cT2 cN0", "cT3 cN1"),
+    tnm("cT2 cN2", "cT4", "cT1 cN2"),
+    [EARLY, *tnm("cT1", "cT3", "cN1")],
+)
+INFLAMMATORY = row(
+    [{**EARLY, "inflammatory": True}, *tnm("cT4d", "pT4d", "T4d")],
+    [{**EARLY, "inflammatory": False}, *tnm("cT3", "cT4b", "cTis", "cT0")],
+    [EARLY, *tnm("cT4", "cTX", "cN1")],
+)
+RECURRED = row(
+    [
+        {**EARLY, "recurrence_date": "2026-10-05"},
+        given(early("trastuzumab", outcome="recurrence")),
+        {"setting": "unresectable", "recurrence_date": "2026-10-05"},
+    ],
+    [
+        {**EARLY, "phase": "adjuvant therapy completed"},
+        {**EARLY, **given(early("trastuzumab"))},
+        {**EARLY, **among(early("Kadcyla", setting="post-neoadjuvant"))},
+    ],
+    [
+        EARLY,
+        {**EARLY, "phase": "adjuvant therapy under way"},
+        {**EARLY, **given(early("trastuzumab", **UNDER_WAY))},
+        {**EARLY, **given(neo())},
+    ],
+)
+
+
+def ago(inside: Iterable[str], outside: Iterable[str], **more: Any) -> Row:
+    """The last day of adjuvant trastuzumab, before the record date of 22 November 2026."""
+    start = {"start": "2023-01-09"}
+    both = [[early("trastuzumab", end=day, **start) for day in days] for days in (inside, outside)]
+    return row(
+        [
+            *(given(course) for course in both[0]),
+            given(early("Kadcyla", setting="post-neoadjuvant", end=list(inside)[0], **start)),
+            given(early("Phesgo", end=list(inside)[0], **start)),
+        ],
+        [
+            NOTHING,
+            *(given(course) for course in both[1]),
+            given(early("neratinib", end=list(inside)[0], **start)),
+            given(early("trastuzumab", end=list(inside)[0], setting="neoadjuvant", **start)),
+            given(early("trastuzumab", **UNDER_WAY)),
+            given(both[0][0], early("trastuzumab", **UNDER_WAY)),
+        ],
+        [
+            EMPTY_LIST,
+            among(both[0][0]),
+            given(early("trastuzumab", end=None, **start)),
+            given({**both[0][0], "drugs": None}),
+        ],
+    )
+
+
+STAGE_ONE = ["I", "IA", "IB", "cT1 cN0 M0", "pT1mi pN0", "pT1c pN1mi", "cT0 cN1mi"]
+STAGE_TWO = ["II", "IIA", "IIB", "cT2 cN0", "cT1 cN1", "cT0 cN1", "cT3 cN0", "pT2 pN1mi"]
+STAGE_THREE_A = ["IIIA", "cT3 cN1", "cT2 cN2a", "pT1 pN2", "pT3 pN1mi"]
+STAGE_THREE = ["III", "IIIB", "IIIC", "cT4 cN0", "cT4d cN2", "cT1 cN3", "cN3a", *STAGE_THREE_A]
+NOT_STAGED = ["cT2", "cN1", "T2 N0", "cTX cN0"]
+STAGING: dict[str, Row] = {
+    "EarlyStagePatient": row(
+        [EARLY, DE_NOVO_UNRESECTABLE],
+        [{"setting": "metastatic"}, RECURRENT_UNRESECTABLE],
+        [{"setting": None}, {"setting": "unresectable"}],
+    ),
+    "DefinitiveSurgeryDonePatient": DONE,
+    "BeforeDefinitiveSurgeryPatient": opposite(DONE),
+    "RecurrencePatient": RECURRED,
+    "NoRecurrencePatient": opposite(RECURRED),
+    "ClinicalT1To4Patient": category(
+        ["cT1mi", "cT1", "cT2", "cT3", "cT4d"], ["cT0", "cTis"], ["T2", "pT2"]
+    ),
+    "ClinicalT1aOrT1bPatient": category(
+        ["cT1a", "cT1b"], ["cT1mi", "cT1c", "cT2"], ["cT1", "pT1a"]
+    ),
+    "ClinicalT1Patient": category(["cT1", "cT1mi", "cT1c"], ["cTis", "cT2"]),
+    "ClinicalT1To3Patient": category(["cT1a", "cT3"], ["cT0", "cT4"]),
+    "ClinicalT2OrT3Patient": category(["cT2", "cT3"], ["cT1c", "cT4"]),
+    "ClinicalT3OrT4Patient": category(["cT3", "cT4", "cT4d"], ["cT2"]),
+    "ClinicalT4Patient": category(["cT4", "cT4a"], ["cT3"]),
+    "ClinicalN0Patient": category(["cN0", "cN0(i+)"], ["cN1mi", "cN1"], ["N0", "pN0"]),
+    "ClinicalN0To1Patient": category(["cN0", "cN1"], ["cN2a"]),
+    "ClinicalN1To3Patient": category(["cN1mi", "cN3c"], ["cN0", "cN0(i+)"]),
+    "ClinicalN2To3Patient": category(["cN2", "cN3"], ["cN1"]),
+    "ClinicallyNodePositivePatient": category(["cN1", "cN1mi"], ["cN0(i+)"], ["pN1", "N1"]),
+    "PathologicalN1miPatient": category(["pN1mi"], ["pN0", "pN1a", "pN0(i+)"], ["pN1", "cN1mi"]),
+    "FourOrMorePositiveNodesPatient": plus(
+        values("positive_nodes", [4, 12], [3, 0]), met=[{"nodes": "4 positive"}]
+    ),
+    "ReceivedNeoadjuvantTherapyPatient": RECEIVED_NEO,
+    "NoNeoadjuvantTherapyPatient": opposite(RECEIVED_NEO),
+    "NeoadjuvantTherapyByYpPatient": row(
+        [{**AFTER_NEO, "tnm": "ypT0"}, {**AFTER_NEO, "nodes": "ypN1"}], [NOTHING], [AFTER_NEO]
+    ),
+    "NeoadjuvantTherapyByResponsePatient": row(
+        [
+            {**AFTER_NEO, "pathologic_response": "pCR"},
+            {**AFTER_NEO, "phase": "residual disease"},
+        ],
+        [NOTHING],
+        [AFTER_NEO],
+    ),
+    "PriorNeoadjuvantTaxanePatient": neo_had(
+        ["docetaxel", "taxane"], ["doxorubicin", "trastuzumab"], ["chemotherapy"]
+    ),
+    "PriorNeoadjuvantTrastuzumabPatient": neo_had(
+        ["trastuzumab", "Phesgo"], ["Kadcyla", "Enhertu"], [ANY_HER2]
+    ),
+    "PriorNeoadjuvantAntiHer2Patient": neo_had(["pertuzumab", ANY_HER2], ["docetaxel"], []),
+    "PriorNeoadjuvantPertuzumabPatient": neo_had(["pertuzumab"], ["trastuzumab"], [ANY_HER2]),
+    "PriorAdjuvantPertuzumabPatient": adjuvant_had("pertuzumab", "trastuzumab"),
+    "PriorAdjuvantTrastuzumabEmtansinePatient": adjuvant_had("Kadcyla", "trastuzumab"),
+    "CompletedAdjuvantTrastuzumabPatient": row(
+        [
+            given(early("trastuzumab")),
+            given(early("Kadcyla", setting="post-neoadjuvant")),
+            {**EARLY, **given(early("Phesgo"), early("letrozole", **UNDER_WAY))},
+        ],
+        [
+            NOTHING,
+            given(early("trastuzumab", **UNDER_WAY)),
+            {
+                **EARLY,
+                "phase": "adjuvant therapy completed",
+                **among(early("trastuzumab", **UNDER_WAY)),
+            },
+            given(early("trastuzumab", outcome="toxicity")),
+            given(early("neratinib")),
+            given(neo("trastuzumab")),
+        ],
+        [
+            EMPTY_LIST,
+            among(early("trastuzumab")),
+            given(early("trastuzumab", outcome=None)),
+            {**EARLY, **EMPTY_LIST, "phase": "adjuvant therapy completed"},
+            given(EARLY_DRUGS_UNKNOWN),
+        ],
+    ),
+    "AdjuvantAntiHer2EndedLessThan12MonthsAgoPatient": ago(
+        ["2025-11-23", "2026-11-22"], ["2025-11-22", "2024-11-22"]
+    ),
+    "AdjuvantAntiHer2EndedAtMost24MonthsAgoPatient": ago(
+        ["2024-11-22", "2025-11-22"], ["2024-11-21"]
+    ),
+    "AdjuvantAntiHer2EndedMoreThan12MonthsAgoPatient": ago(
+        ["2025-11-21", "2024-05-01"], ["2025-11-22", "2026-06-01"]
+    ),
+    "CompletedAnthracyclinePatient": row(
+        [
+            given(neo("doxorubicin", "cyclophosphamide")),
+            among(neo("epirubicin")),
+            given(early("doxorubicin"), early("paclitaxel", **UNDER_WAY)),
+            given(neo("doxorubicin", outcome="toxicity")),
+        ],
+        [
+            NOTHING,
+            given(neo("docetaxel", "carboplatin")),
+            given(neo("doxorubicin", "cyclophosphamide", **UNDER_WAY)),
+        ],
+        [
+            EMPTY_LIST,
+            given(NEO_DRUGS_UNKNOWN),
+            given(neo("chemotherapy")),
+            given(neo("doxorubicin", "paclitaxel", **UNDER_WAY)),
+            given(neo("doxorubicin", end=None, outcome=None)),
+        ],
+    ),
+    "NeoadjuvantTherapyAtLeast16WeeksPatient": row(
+        [
+            given(neo(start="2026-01-05", end="2026-04-27")),
+            among(neo(start="2026-01-05", end="2026-04-27")),
+            given(
+                neo("doxorubicin", start="2026-01-05", end="2026-02-16"),
+                neo("paclitaxel", "trastuzumab", start="2026-03-09", end="2026-04-27"),
+            ),
+        ],
+        [given(neo(start="2026-01-05", end="2026-04-26"))],
+        [
+            NOTHING,
+            EMPTY_LIST,
+            among(neo(start="2026-01-05", end="2026-04-26")),
+            given(neo(end=None)),
+        ],
+    ),
+    "NeoadjuvantTherapyAtLeast16WeeksRecordedPatient": row(
+        [among(neo(start="2024-01-29", end="2024-05-20"))],
+        [among(neo(start="2024-01-29", end="2024-05-19"))],
+        [NOTHING, among(neo(start=None))],
+    ),
+    "NeoadjuvantCyclesAtLeast6Patient": row(
+        [
+            given(neo(cycles=6)),
+            among(neo(cycles=6)),
+            given(neo(cycles=4), neo("Enhertu", cycles=2)),
+        ],
+        [given(neo(cycles=5))],
+        [NOTHING, among(neo(cycles=5)), given(neo()), given(neo(cycles=4), neo("Enhertu"))],
+    ),
+    "NeoadjuvantCyclesAtLeast6RecordedPatient": row(
+        [among(neo(cycles=6))], [among(neo(cycles=5))], [NOTHING, given(neo())]
+    ),
+    "SurgeryAtMost12WeeksAgoPatient": values(
+        "surgery_date", ["2026-08-30", "2026-11-22"], ["2026-08-29", "2025-11-22"], **EARLY
+    ),
+    "PathologicCompleteResponsePatient": PCR,
+    "ResidualInvasiveDiseasePatient": opposite(PCR),
+    "PathologicCompleteResponseStatedPatient": row(
+        [{**AFTER_NEO, "pathologic_response": "pCR"}],
+        [{**AFTER_NEO, "pathologic_response": "residual invasive disease"}],
+        [AFTER_NEO],
+    ),
+    "PathologicCompleteResponseInSituPatient": row(
+        [{**AFTER_NEO, "pathologic_response": "residual in situ only", "nodes": "ypN0"}],
+        [{**AFTER_NEO, "pathologic_response": "residual in situ only", "nodes": "ypN0(i+)"}],
+        [{**AFTER_NEO, "pathologic_response": "residual in situ only"}],
+    ),
+    "PathologicCompleteResponseByYpPatient": row(
+        [{**AFTER_NEO, "tnm": "ypTis ypN0"}],
+        [{**AFTER_NEO, "tnm": "ypT1 ypN0"}, {**AFTER_NEO, "tnm": "ypT0 ypN1"}],
+        [{**AFTER_NEO, "tnm": "ypT0"}],
+    ),
+    "ResidualInvasiveDiseaseStatedPatient": row(
+        [
+            {**AFTER_NEO, "pathologic_response": "residual invasive disease"},
+            {**AFTER_NEO, "phase": "residual disease"},
+        ],
+        [{**AFTER_NEO, "pathologic_response": "pCR"}],
+        [AFTER_NEO],
+    ),
+    "ResidualInvasiveDiseaseByYpPatient": row(
+        [{**AFTER_NEO, "tnm": "ypT1a"}, {**AFTER_NEO, "tnm": "ypN1mi"}],
+        [{**AFTER_NEO, "tnm": "ypT0 ypN0"}],
+        [AFTER_NEO, {**AFTER_NEO, "tnm": "ypT0"}],
+    ),
+    "PostNeoadjuvantNodePositivePatient": row(
+        [{**AFTER_NEO, "tnm": "ypN1mi"}, {**AFTER_NEO, "nodes": "ypN2a"}],
+        [{**AFTER_NEO, "tnm": "ypN0"}, {**AFTER_NEO, "tnm": "ypN0(i+)"}],
+        [AFTER_NEO, *tnm("cN1", "pN1")],
+    ),
+    "NodePositivePatient": NODE_POSITIVE,
+    "NodeNegativePatient": opposite(NODE_POSITIVE),
+    "NodePositiveAtSurgeryPatient": AT_SURGERY,
+    "NodePositiveClinicallyPatient": CLINICALLY,
+    "NodeNegativeAtSurgeryPatient": row(
+        [*tnm("pN0", "pN0(i+)"), {**OPERATED, "positive_nodes": 0}],
+        [*tnm("pN1mi"), {**EARLY, "positive_nodes": 1}],
+        [EARLY, {**EARLY, **EMPTY_LIST, "positive_nodes": 0}],
+    ),
+    "NodeNegativeClinicallyPatient": row(
+        [*tnm("cN0"), {**NEO_OPERATED, "tnm": "cN0; ypN0"}],
+        [*tnm("cN1"), {**NEO_OPERATED, "tnm": "cN0; ypN1"}],
+        [EARLY, {**NEO_OPERATED, "tnm": "cN0"}, {**EARLY, **EMPTY_LIST, "tnm": "cN0"}],
+    ),
+    "LocallyAdvancedPatient": LOCALLY_ADVANCED,
+    "LocallyAdvancedByTnmPatient": row(
+        tnm("cT2 cN2", "cT4b"),
+        [{"setting": "metastatic", "tnm": "cT4"}, *tnm("cT1", "cT3 cN1")],
+        [EARLY, *tnm("cT2", "cN2")],
+    ),
+    "NotLocallyAdvancedPatient": NOT_LOCALLY_ADVANCED,
+    "InflammatoryPatient": INFLAMMATORY,
+    "InflammatoryByRecordPatient": INFLAMMATORY,
+    "NotInflammatoryPatient": opposite(INFLAMMATORY),
+    "ClinicalTumorLargerThan2CmPatient": clinical_size(2.1, 2.0, "cT2", "cT1c", "cT0"),
+    "ClinicalTumorAtMost2CmPatient": clinical_size(2.0, 2.1, "cT1c", "cT2", "cT0"),
+    "ClinicalTumorAtLeast2CmPatient": clinical_size(2.0, 1.9, "cT2", "cT1b", "cT1c"),
+    "ClinicalTumorBelow2CmPatient": clinical_size(1.9, 2.0, "cT1b", "cT2", "cT1"),
+    "PathologicalTumorLargerThan1CmPatient": pathological_size(1.1, 1.0, "pT1c", "pT1b", "pT1"),
+    "PathologicalTumorAtMost1CmPatient": pathological_size(1.0, 1.1, "pT1b", "pT2", "pT1"),
+    "PathologicalTumorLargerThan2CmPatient": pathological_size(2.1, 2.0, "pT3", "pT1", "pT0"),
+    "PathologicalTumorAtMost2CmPatient": pathological_size(2.0, 2.1, "pT1", "pT2", "pT0"),
+    "PathologicalTumorAtLeast2CmPatient": pathological_size(2.0, 1.9, "pT2", "pT1a", "pT1c"),
+    "PathologicalTumorBelow2CmPatient": pathological_size(1.9, 2.0, "pT1a", "pT2", "pT1c"),
+    "PathologicalTumorLargerThan3CmPatient": pathological_size(3.1, 3.0, "pT3", "pT1", "pT2"),
+    "PathologicalTumorAtMost3CmPatient": pathological_size(3.0, 3.1, "pT1c", "pT3", "pT2"),
+    "AnatomicStageIPatient": staged(STAGE_ONE, ["0", *STAGE_TWO, *STAGE_THREE], NOT_STAGED),
+    "AnatomicStageIIPatient": staged(STAGE_TWO, ["0", *STAGE_ONE, *STAGE_THREE], NOT_STAGED),
+    "AnatomicStageIIIPatient": staged(STAGE_THREE, ["0", *STAGE_ONE, *STAGE_TWO], NOT_STAGED),
+    "AnatomicStageIIOrIIIPatient": staged([*STAGE_TWO, *STAGE_THREE], STAGE_ONE, NOT_STAGED),
+    "AnatomicStageIToIIIPatient": plus(
+        staged([*STAGE_ONE, *STAGE_TWO, *STAGE_THREE], ["0", "cTis cN0"], NOT_STAGED),
+        unmet=[{"stage": "IV"}, {"tnm": "cT1 cN0 M1"}],
+    ),
+    "AnatomicStageIIToIIIAPatient": staged(
+        [*STAGE_TWO, *STAGE_THREE_A], [*STAGE_ONE, "IIIB", "IIIC", "cT4 cN1"], [*NOT_STAGED, "III"]
+    ),
+    "AgeBelow35Patient": values("age", [34, 34.9], [35]),
+    "PremenopausalPatient": values("menopausal", ["premenopausal"], ["postmenopausal"]),
+    "HistologicGrade2Or3Patient": values("grade", [2, 3], [1]),
+    "LvefAbove55Patient": values("lvef_percent", [55.1], [55]),
+    "PertuzumabEarlyStartLvefPatient": row(
+        [
+            {"lvef_percent": 55},
+            {"lvef_percent": 50, **given(neo("doxorubicin"))},
+            {"lvef_percent": 55, **EMPTY_LIST},
+        ],
+        [
+            {"lvef_percent": 54.9},
+            {"lvef_percent": 49.9, **given(neo("doxorubicin"))},
+            {"lvef_percent": 49.9, **EMPTY_LIST},
+        ],
+        [{"lvef_percent": None}, {"lvef_percent": 52, **EMPTY_LIST}],
+    ),
+    "ChildPughClassCPatient": nested("labs", "child_pugh", ["C"], ["B"]),
+    "TransaminasesAbove2Point5UlnPatient": row(
+        [lab(ast_x_uln=2.6), lab(alt_x_uln=2.6, ast_x_uln=None)],
+        [lab(ast_x_uln=2.5, alt_x_uln=2.5)],
+        [lab(ast_x_uln=2.5, alt_x_uln=None)],
+    ),
+    "HighRiskOfRecurrencePatient": row(
+        [judged(high_risk_of_recurrence=True), *tnm("cN1")],
+        [{**EARLY, "tnm": "cN0", **judged(high_risk_of_recurrence=False)}],
+        [EARLY, *tnm("cN0"), {**EARLY, **judged(high_risk_of_recurrence=False)}],
+    ),
+    **{
+        name: nested("judgement", field, [True], [False])
+        for name, field in {
+            "LowRiskOfRecurrencePatient": "low_risk_of_recurrence",
+            "HighCardiotoxicityRiskPatient": "high_cardiotoxicity_risk",
+            "AnthracyclineContraindicatedPatient": "anthracycline_contraindicated",
+            "ChemotherapyContraindicatedPatient": "chemotherapy_contraindicated",
+            "ChemotherapyDeclinedPatient": "chemotherapy_declined",
+            "AntibodyDrugConjugateUnavailablePatient": "antibody_drug_conjugate_unavailable",
+            "TrastuzumabCardiotoxicityPatient": "trastuzumab_cardiotoxicity",
+            "OsteonecrosisRiskPatient": "osteonecrosis_risk",
+        }.items()
+    },
+}
+ANY_N = {"ClinicalN0To3Patient": row(tnm("cN0", "cN3c"), [], [EARLY, *tnm("pN1")])}
+
 TABLE: dict[str, Row] = {
     **GENERAL,
     **BIOMARKERS,
@@ -1438,8 +2124,14 @@ TABLE: dict[str, Row] = {
     **PROGRESSION,
     **RELAPSE,
     **COUNTS,
+    **TESTING,
+    **STAGING,
+    **ANY_N,
 }
-ALWAYS_KNOWN = {"LvefKnownPatient"}  # has a value or is unknown, never refuted
+ALWAYS_KNOWN = {
+    "LvefKnownPatient",
+    "ClinicalN0To3Patient",
+}  # has a value or is unknown, never refuted
 
 
 # Evaluation
@@ -1519,6 +2211,94 @@ def test_criterion(criterion, wanted):
         if (found := status(criterion, patch)) != wanted
     ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=str)
+def test_her2_vector(vector):
+    *counts, expected = vector
+    patch = counted(*counts)
+    found = (status("Her2PositivePatient", patch), status("Her2NegativePatient", patch))
+    assert found == TRUTH[expected]
+
+
+PRIMARY_POSITIVE = test_of("2024-01-10", "primary", "3+")
+PRIMARY_NEGATIVE = test_of("2024-01-10", "primary", "1+")
+OPEN_TEST = test_of("2026-05-01", "metastasis", "2+")
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        (tests(PRIMARY_POSITIVE), "positive"),
+        (tests(PRIMARY_POSITIVE, test_of("2026-05-01", "metastasis", "1+")), "negative"),
+        (tests(PRIMARY_NEGATIVE, test_of("2023-05-01", "metastasis", "3+")), "positive"),
+        (tests(PRIMARY_POSITIVE, OPEN_TEST), "positive"),
+        (
+            tests(
+                test_of("2025-01-01", "metastasis", "0"),
+                test_of("2026-01-01", "metastasis", "3+"),
+            ),
+            "positive",
+        ),
+        (tests(test_of("2026-05-01", "residual disease", "3+")), "unknown"),
+        (tests(PRIMARY_POSITIVE, test_of("2026-05-01", "residual disease", "0")), "positive"),
+        (
+            tests(PRIMARY_POSITIVE, test_of("2026-05-01", "residual disease", "0"), **EARLY),
+            "positive",
+        ),
+        (tests(PRIMARY_NEGATIVE, test_of("2025-01-10", "primary", "3+"), **EARLY), "positive"),
+        (tests(PRIMARY_POSITIVE, test_of("2024-01-10", "primary", "1+")), "conflicting"),
+        (
+            tests(PRIMARY_POSITIVE, test_of("2024-01-10", "primary", "1+"), her2_ihc="3+"),
+            "positive",
+        ),
+        (
+            tests(PRIMARY_POSITIVE, test_of("2025-01-10", "primary", "1+"), her2_ihc="3+"),
+            "conflicting",
+        ),
+        (tests(OPEN_TEST), "unknown"),
+        (tests(OPEN_TEST, test_of("2026-05-09", "metastasis", None, "positive")), "positive"),
+        (tests(OPEN_TEST, test_of("2026-05-09", "metastasis", None, "negative")), "negative"),
+        (tests(OPEN_TEST, test_of("2026-05-01", "metastasis", None, "negative")), "negative"),
+        (
+            tests(
+                OPEN_TEST,
+                test_of("2026-05-09", "metastasis", None, {"ratio": 1.5, "copy_number": 5}),
+            ),
+            "unknown",
+        ),
+        (
+            tests(
+                OPEN_TEST,
+                test_of("2026-05-09", "metastasis", None, {"ratio": 1.5, "copy_number": 3}),
+            ),
+            "negative",
+        ),
+        (tests(test_of("2024-01-10", None, "3+")), "positive"),
+        (tests(test_of("2026-01-10", None, "3+"), PRIMARY_NEGATIVE), "negative"),
+        (tests(PRIMARY_POSITIVE, setting=None), "positive"),
+    ],
+)
+def test_counting_her2_test(patch, expected):
+    found = (status("Her2PositivePatient", patch), status("Her2NegativePatient", patch))
+    assert found == TRUTH[expected]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "patch"),
+    [
+        ("ClinicalTumorLargerThan2CmPatient", {**EARLY, "tnm": "cT2", "tumor_size_cm": 1.5}),
+        ("AnatomicStageIPatient", {**EARLY, "stage": "IA", "tnm": "cT2 cN1"}),
+        ("AnatomicStageIIPatient", {**EARLY, "stage": "I", "tnm": "cT2 cN1"}),
+        ("InflammatoryPatient", {**EARLY, "inflammatory": True, "tnm": "cT2"}),
+        (
+            "PathologicCompleteResponsePatient",
+            {**AFTER_NEO, "pathologic_response": "pCR", "tnm": "ypT1"},
+        ),
+    ],
+)
+def test_statements_that_contradict_one_another_are_conflicting(criterion, patch):
+    assert status(criterion, patch) == "conflicting"
 
 
 def test_no_record_meets_and_fails_one_class():

@@ -206,27 +206,77 @@ def test_record_is_accepted(load, fields):
     load({"id": "x", **fields})
 
 
-@pytest.mark.parametrize(
-    ("tests", "expected"),
-    [
-        ([("2024-01-01", "3+", None), ("2025-01-01", "1+", None)], ("1+", None)),
-        ([("2025-01-01", "2+", "positive"), ("2024-01-01", "0", None)], ("2+", "positive")),
-        ([("2025-01-01", "2+", None), ("2025-01-01", None, "negative")], ("2+", "negative")),
-        ([("2025-01-01", "2+", None), ("2024-01-01", None, "positive")], ("2+", None)),
-        ([("2025-01-01", "2+", None), ("2025-02-01", None, None)], ("2+", None)),
-    ],
-)
-def test_newest_her2_test_supplies_the_short_fields(load, tests, expected):
-    listed = [{"date": day, "ihc": ihc, "ish": ish} for day, ihc, ish in tests]
-    model = load({"id": "x", "her2_tests": listed}).model
-    assert (model.her2_ihc, model.her2_ish and model.her2_ish.result) == expected
-    again = {"id": "x", "her2_tests": listed, "her2_ihc": expected[0], "her2_ish": expected[1]}
-    assert load(again).model == model
-
-
-def test_short_field_settles_two_tests_of_one_day(load):
+def test_her2_tests_leave_the_short_fields_alone(load):
     listed = [{"date": "2024-01-01", "ihc": ihc} for ihc in ("1+", "3+")]
+    assert load({"id": "x", "her2_tests": listed}).model.her2_ihc is None
     assert load({"id": "x", "her2_tests": listed, "her2_ihc": "3+"}).model.her2_ihc == "3+"
+
+
+def test_her2_test_triples_follow_the_vocabulary(load, names):
+    ish = {"result": "positive", "ratio": 2.4, "copy_number": 6, "recount_confirmed": True}
+    tests = [
+        {"date": "2024-01-01", "specimen": "primary", "ihc": "2+", "ish": ish},
+        {"date": "2025-01-01", "specimen": "residual disease", "ish": "negative"},
+    ]
+    triples = to_triples(load({"id": "x", "her2_tests": tests}), names)
+    said = {(s, p.removeprefix(BASE), str(o).removeprefix(BASE)) for s, p, o in triples}
+    patient = URIRef(f"{BASE}patient_x")
+    for number, expected in [
+        (
+            1,
+            {
+                "her2TestDate": "2024-01-01",
+                "her2TestSpecimen": "her2TestSpecimen_primary",
+                "her2TestIhcScore": "her2TestIhcScore_2_plus",
+                "her2TestIshResult": "her2TestIshResult_positive",
+                "her2TestIshRatio": "2.4",
+                "her2TestIshCopyNumber": "6",
+                "her2TestIshRecountConfirmed": "true",
+            },
+        ),
+        (2, {"her2TestIshResult": "her2TestIshResult_negative"}),
+    ]:
+        node = URIRef(f"{patient}_her2_test_{number}")
+        assert (patient, "hasHer2Test", f"patient_x_her2_test_{number}") in said
+        for name, value in expected.items():
+            assert (node, name, value) in said, name
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"tnm": "cT2 cN1 M0"}, {"clinicalT T2", "clinicalN N1", "M false"}),
+        ({"tnm": "cT2N1M1"}, {"clinicalT T2", "clinicalN N1", "M true"}),
+        ({"tnm": "pT1c pN0(sn) M0"}, {"pathologicalT T1c", "pathologicalN N0", "M false"}),
+        (
+            {"tnm": "cT3 cN1 M0; ypT1a ypN0(i+)"},
+            {
+                "clinicalT T3", "clinicalN N1", "M false",
+                "postNeoadjuvantT T1a", "postNeoadjuvantN N0(i+)",
+            },
+        ),
+        ({"tnm": "T2 N0"}, {"unprefixedT T2", "unprefixedN N0"}),
+        ({"tnm": "cTX cN1mi, cM0(i+)"}, {"clinicalN N1mi", "M false"}),
+        ({"tnm": "rM1"}, {"M true"}),
+        ({"tnm": "ycT1 rT2"}, set()),
+        ({"tnm": "cT4d", "nodes": "cN2a"}, {"clinicalT T4d", "clinicalN N2a"}),
+        ({"nodes": "ypN1mi(sn)"}, {"postNeoadjuvantN N1mi"}),
+        ({"nodes": "2 positive"}, {"number 2"}),
+        ({"nodes": "3/14"}, {"number 3"}),
+        ({"nodes": "0 of 12 positive", "positive_nodes": 0}, {"number 0"}),
+    ],
+)  # fmt: skip
+def test_tnm_and_nodes_become_categories(load, names, fields, expected):
+    words = {"metastasisInTnm": "M", "positiveNodes": "number"}
+    found = set()
+    for _, p, o in to_triples(load({"id": "x", **fields}), names):
+        name = p.removeprefix(BASE)
+        if name in words:
+            found.add(f"{words[name]} {o}")
+        elif name.endswith(("T", "N")) and "_category_" in o:
+            category = str(o).rpartition("_category_")[2]
+            found.add(f"{name} {category[0].upper()}{category[1:]}")
+    assert found == expected
 
 
 def test_genomics_and_notes_are_kept_as_they_are(load):
@@ -237,7 +287,7 @@ def test_genomics_and_notes_are_kept_as_they_are(load):
 def test_empty_parts_count_as_absent(load):
     tests = [{"date": "2024-01-01", "ish": "positive"}]
     record = load({"id": "x", "her2_tests": tests, "her2_ish": {}, "labs": {"dpyd": None}})
-    assert record.model.her2_ish.result == "positive"
+    assert record.model.her2_ish is None
     assert record.sha256 == load({"id": "x", "her2_tests": tests}).sha256
     assert record.sha256 == load(record.to_dict()).sha256
 
@@ -459,15 +509,28 @@ def test_course_problem_shows_the_names_as_given(problems):
             },
             "her2_ish",
         ),
+        ({"her2_ish": {"probe": "single", "ratio": 2.1}}, "her2_ish.ratio"),
         (
-            {
-                "her2_tests": [
-                    {"date": "2024-01-01", "ihc": "1+"},
-                    {"date": "2024-01-01", "ihc": "3+"},
-                ]
-            },
-            "her2_tests",
+            {"setting": "early", "her2_tests": [{"date": "2024-01-01", "specimen": "metastasis"}]},
+            "her2_tests[0].specimen",
         ),
+        ({"tnm": "T2N1, Grade 2"}, "tnm"),
+        ({"tnm": "cT5"}, "tnm"),
+        ({"tnm": "cT2 cT3"}, "tnm"),
+        ({"tnm": "M0 M1"}, "tnm"),
+        ({"nodes": "a few"}, "nodes"),
+        ({"nodes": "cN1", "tnm": "cT2 cN0"}, "nodes"),
+        ({"nodes": "2 positive", "positive_nodes": 3}, "positive_nodes"),
+        ({"phase": "before surgery", "surgery_date": "2024-01-01"}, "phase"),
+        ({"phase": "before surgery", "tnm": "pT1"}, "phase"),
+        ({"tnm": "pT1", "prior_therapies": [{"setting": "neoadjuvant"}]}, "tnm"),
+        ({"tnm": "ypT1", "prior_therapies_complete": True, "prior_therapies": []}, "tnm"),
+        (
+            {"pathologic_response": "pCR", "prior_therapies_complete": True, "prior_therapies": []},
+            "pathologic_response",
+        ),
+        ({"phase": "residual disease", "prior_therapies_complete": True}, "phase"),
+        ({"invasive": False, "tnm": "cT1mi"}, "invasive"),
     ],
 )
 def test_impossible_or_contradictory_record_is_refused(problems, fields, path):
