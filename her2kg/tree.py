@@ -29,7 +29,7 @@ def format_tree(root: Path, *, check: bool) -> list[Path]:
         if not path.exists() or path.read_bytes() != text.encode():
             changed.append(path)
             if not check:
-                _replace(path, text)
+                replace_file(path, text)
     return changed
 
 
@@ -99,7 +99,7 @@ def _catalog(paths: dict[str, str]) -> str:
     )
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """Write a file in one step, so that a reader never sees half of it."""
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
