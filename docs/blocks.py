@@ -34,6 +34,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/benchmarks.md",
     "docs/how-verdicts-are-made.md",
+    "docs/mappings.md",
     "docs/patient-record.md",
     "docs/queries.md",
 ]

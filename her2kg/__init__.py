@@ -8,6 +8,7 @@ from her2kg.errors import (
     EngineError,
     Her2kgError,
     QueryError,
+    UnknownCode,
     UnknownQuery,
     UnknownTerm,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Her2kgError",
     "KnowledgeGraph",
     "QueryError",
+    "UnknownCode",
     "UnknownQuery",
     "UnknownTerm",
 ]

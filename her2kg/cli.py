@@ -18,6 +18,7 @@ from her2kg import output
 from her2kg.commands import (
     Format,
     evaluate,
+    listed,
     load_graph,
     note_example,
     prepare_streams,
@@ -32,7 +33,7 @@ from her2kg.commands import (
     usage_sentence,
     write_out,
 )
-from her2kg.errors import ANY_TERM, Her2kgError, UnknownQuery, UnknownTerm
+from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
 
 if TYPE_CHECKING:
     from her2kg.page import Screen
@@ -112,7 +113,9 @@ _Basis = Annotated[
 ]
 _Jurisdiction = Annotated[
     list[str] | None,
-    typer.Option("--jurisdiction", metavar="CODES", help="Such as US,EU,GB. [default: as the ontology marks]"),
+    typer.Option(
+        "--jurisdiction", metavar="CODES", help="Such as US,EU,GB. [default: as the ontology marks]"
+    ),
 ]
 _Engine = Annotated[
     str, typer.Option("--engine", metavar="ENGINE", help="oxigraph or, slower, rdflib.")
@@ -207,13 +210,16 @@ def explain(
 def show(
     term: Annotated[
         str,
-        typer.Argument(metavar="TERM", show_default=False, help="Id, label, brand or synonym."),
+        typer.Argument(
+            metavar="TERM", show_default=False, help="Id, label, brand, synonym or code."
+        ),
     ],
     format: _Format = Format.table,
 ) -> None:
     """What is known of a drug, regimen, trial or another term.
 
-    Give an id, label, brand, synonym or abbreviation; a name that several terms bear shows each.
+    Give an id, label, brand, synonym or abbreviation, or a code such as RxNorm:224905; a name or
+    code of several terms shows each.
     """
     from her2kg import render_lists
 
@@ -221,7 +227,7 @@ def show(
     try:
         terms = kg.terms(term)
     except UnknownTerm as error:
-        raise UnknownTerm(error.term, ANY_TERM, error.suggestions) from None
+        raise error.as_any() from None
     _write(
         format,
         table=lambda screen: render_lists.terms_table(terms, screen),
@@ -294,7 +300,7 @@ def run(
     query = library.find(name)
     given = read_parameters(query, parameters or [])
     kg = load_graph()
-    rows = library.run(kg.engine, kg.names, query.name, given)
+    rows = kg.query(query.name, **given)
     if not given:
         note_example(query)
     _write_rows(rows, format)
@@ -313,6 +319,37 @@ def sparql(
     """Run any SPARQL query; the common prefixes need no declaration."""
     text = read_sparql(query)
     _write_rows(load_graph().select(text), format)
+
+
+@app.command()
+def export(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", show_default=False, help="What to write: sssom.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to. [default: stdout]"),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="NAMES", help="Vocabularies to leave out: SNOMEDCT,ATC."),
+    ] = None,
+) -> None:
+    """Write the mappings to other vocabularies as SSSOM TSV."""
+    from her2kg.sssom import sssom
+    from her2kg.files import replace_text
+
+    if kind != "sssom":
+        raise Her2kgError(f"unknown kind of export {kind!r}; accepted: sssom")
+    text = sssom(load_graph(), without=listed(without) or ())
+    if out is None:
+        write_out(text)
+        return
+    try:
+        replace_text(out, text)
+    except OSError as error:
+        raise Her2kgError(f"{out} cannot be written: {error.strerror}") from None
+    say(f"{text.count(chr(10)) - text.count(chr(10) + '#') - 2} mappings written to {out}")
 
 
 @app.command()

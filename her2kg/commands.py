@@ -135,7 +135,7 @@ def project_folder(root: Path | None) -> Path:
     return folder
 
 
-def _listed(given: Iterable[str] | None) -> list[str] | None:
+def listed(given: Iterable[str] | None) -> list[str] | None:
     """The values of an option that takes commas and may be repeated."""
     if not given:
         return None
@@ -154,7 +154,7 @@ def evaluate(
     """Evaluate the record, and say on stderr what the reader must know beside the answer."""
     source = sys.stdin.buffer.read() if patient == "-" else Path(patient)
     record = kg.record(source)
-    asked = {"bases": _listed(basis), "jurisdictions": _listed(jurisdiction), "as_of": as_of}
+    asked = {"bases": listed(basis), "jurisdictions": listed(jurisdiction), "as_of": as_of}
     asked = {name: value for name, value in asked.items() if value is not None}
     answers = kg.eligibility(record, regimens=regimens, **asked)
     for each in answers.not_interpreted:

@@ -2,6 +2,7 @@
 
     Her2kgError
     |-- UnknownTerm         a name that the graph does not know, or that means several things
+    |   `-- UnknownCode     a code of another vocabulary that stands for no term of that kind
     |-- QueryError          a query that cannot be run
     |   |-- UnknownQuery    no query of that name
     |   `-- BadParameter    a parameter that is missing, unknown or of the wrong kind
@@ -102,6 +103,10 @@ class UnknownTerm(Her2kgError):
         self.ambiguous = ambiguous
         super().__init__(term, kind, self.suggestions, ambiguous)
 
+    def as_any(self) -> UnknownTerm:
+        """The same, for a name that was looked for among all terms."""
+        return UnknownTerm(self.term, ANY_TERM, self.suggestions, self.ambiguous)
+
     def __str__(self) -> str:
         if self.ambiguous:
             return (
@@ -114,6 +119,50 @@ class UnknownTerm(Her2kgError):
             hint = "accepted: an id, a label, a brand, a synonym or an abbreviation."
         advice = "" if self.kind == ANY_TERM else " Look a name up: her2kg show TERM"
         return f"unknown {self.kind} '{self.term}'; {hint}{advice}"
+
+
+class UnknownCode(UnknownTerm):
+    """A code of another vocabulary that stands for no term of the kind looked for.
+
+    Shape: `systems` are the prefixes of the vocabularies that the graph has codes of; `means` the
+    local ids of terms of other kinds that the code stands for; `known` whether the graph has codes
+    of the vocabulary.
+    """
+
+    def __init__(
+        self,
+        term: str,
+        kind: str,
+        systems: Iterable[str] = (),
+        means: Iterable[str] = (),
+        known: bool = False,
+    ) -> None:
+        super().__init__(term, kind)
+        self.systems = tuple(systems)
+        self.means = tuple(means)
+        self.known = known
+        self.args = (term, kind, self.systems, self.means, known)
+
+    @property
+    def accepted(self) -> str:
+        """What would be accepted instead, in words."""
+        if self.means:
+            return f"the code of another term: this one stands for {one_of(self.means)}"
+        return f"a code that the graph has, of {one_of(self.systems)}"
+
+    def __str__(self) -> str:
+        if self.means:
+            return f"unknown {self.kind} '{self.term}'; the code stands for {one_of(self.means)}"
+        if self.known:
+            which = "term" if self.kind == ANY_TERM else self.kind
+            reason = f"the graph has codes of this system, but no {which} has this one."
+        else:
+            reason = f"codes are known of {one_of(self.systems)}."
+        advice = "List the codes of a term: her2kg run terms/codes-of --term TERM"
+        return f"unknown {self.kind} '{self.term}'; {reason} {advice}"
+
+    def as_any(self) -> UnknownCode:
+        return UnknownCode(self.term, ANY_TERM, self.systems, self.means, self.known)
 
 
 class QueryError(Her2kgError):

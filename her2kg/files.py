@@ -26,3 +26,9 @@ def replacing(target: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def replace_text(target: Path, text: str) -> None:
+    """Write UTF-8 text to a file in one step, with the line ends that the text has."""
+    with replacing(target) as temporary:
+        temporary.write_bytes(text.encode())

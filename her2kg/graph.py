@@ -27,9 +27,21 @@ def module_files(home: Path = ONTOLOGY_HOME) -> list[Path]:
     return sorted(path for path in home.rglob("*.ttl") if is_module(path.relative_to(home)))
 
 
+def is_deferred(relative: Path) -> bool:
+    """Say whether a module holds mappings to other vocabularies, on which no verdict rests."""
+    return relative.with_suffix("").parts[0] == "mappings"
+
+
+def _split_modules(home: Path) -> tuple[list[Path], list[Path]]:
+    """The modules that are loaded at once, and those that wait until they are asked for."""
+    files = module_files(home)
+    later = [path for path in files if is_deferred(path.relative_to(home))]
+    return [path for path in files if path not in later], later
+
+
 def _fingerprint(home: Path) -> str:
     digest = hashlib.sha256()
-    files = module_files(home)
+    files, _ = _split_modules(home)
     for folder in ("closure", "inference"):
         files += rules.rule_files(folder)
     files += sorted((QUERIES_HOME / "hygiene").glob("profile-*.rq"))
@@ -59,15 +71,33 @@ def _refuse_outside_profile(engine: OxigraphEngine | RdflibEngine) -> None:
 def build(engine: OxigraphEngine | RdflibEngine, home: Path = ONTOLOGY_HOME) -> None:
     """Load the modules and flatten them: class axioms to plain triples, drugs to their classes.
 
+    The mappings to other vocabularies are left to `Deferred`.
+
     Errors: DataError if a criterion uses a construct outside the criterion profile, named.
     Source: queries/closure/*.rq, queries/inference/*.rq
     """
-    for path in module_files(home):
+    for path in _split_modules(home)[0]:
         engine.load_file(path)
     _refuse_outside_profile(engine)
     rules.run_folder(engine, "closure")
     rules.infer(engine)
     rules.unmark(engine)
+
+
+class Deferred:
+    """Adds the modules that `load` leaves out, when it is first called.
+
+    Errors: EngineError if a file cannot be read.
+    """
+
+    def __init__(self, engine: OxigraphEngine | RdflibEngine, home: Path = ONTOLOGY_HOME) -> None:
+        self._engine = engine
+        self._waiting = _split_modules(home)[1]
+
+    def __call__(self) -> None:
+        while self._waiting:
+            self._engine.load_file(self._waiting[0])
+            del self._waiting[0]
 
 
 def load(

@@ -34,10 +34,26 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Code:
+    """A code of a term in another vocabulary.
+
+    Shape: `match` is exact, close, broad, narrow or related; `confidence` verified or recalled.
+    """
+
+    system: str
+    code: str
+    iri: str
+    match: str
+    confidence: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
 class Term:
     """A term of the graph with what is stated about it.
 
-    Shape: `id` is the local name, `links` every statement in both directions.
+    Shape: `id` is the local name, `links` every statement in both directions, `codes` those of
+    other vocabularies.
     """
 
     id: str
@@ -47,6 +63,7 @@ class Term:
     definition: str
     synonyms: tuple[str, ...]
     links: tuple[Link, ...]
+    codes: tuple[Code, ...] = ()
 
     def __getitem__(self, property_name: str) -> list[Any]:
         """Values of one property by its local name, as Python values or local ids."""
@@ -78,7 +95,13 @@ class KnowledgeGraph:
         home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
         self._remote = endpoint is not None
         self.engine = RemoteEngine(endpoint) if endpoint else graph.load(engine, home)
-        self.names = Names(self.engine)
+        # Neither this object nor the names may hold the other, or old graphs linger in memory.
+        self._deferred = (lambda: None) if endpoint else graph.Deferred(self.engine, home)
+        self.names = Names(self.engine, load_codes=self._deferred)
+
+    def complete(self) -> None:
+        """Load what the start leaves out because no verdict rests on it: the mappings."""
+        self._deferred()
 
     @cached_property
     def _evaluator(self) -> Evaluator:
@@ -99,7 +122,7 @@ class KnowledgeGraph:
         return self._term(name, ("regimen",))
 
     def drug(self, name: str) -> Term:
-        """A drug by id, label, brand, synonym or abbreviation. Errors: UnknownTerm."""
+        """A drug by id, label, brand, synonym, abbreviation or code. Errors: UnknownTerm."""
         return self._term(name, ("drug", "product"))
 
     def trial(self, name: str) -> Term:
@@ -124,7 +147,7 @@ class KnowledgeGraph:
         return self._describe(iri, kind)
 
     def _describe(self, iri: str, kind: str) -> Term:
-        rows = queries.run(self.engine, self.names, "terms/describe", {"term": f"<{iri}>"}).rows
+        rows = self.query("terms/describe", term=f"<{iri}>").rows
         links = tuple(
             Link(direction, prop.curie, value, value_label, prop_label)
             for direction, prop, prop_label, value, value_label in rows
@@ -141,7 +164,22 @@ class KnowledgeGraph:
             definition=next(iter(values("skos:definition")), ""),
             synonyms=tuple(sorted(values("skos:altLabel"))),
             links=links,
+            codes=self._codes_of(iri),
         )
+
+    def _codes_of(self, iri: str) -> tuple[Code, ...]:
+        found = {}
+        for row in self.query("terms/codes-of", term=f"<{iri}>").to_dicts():
+            match = row["predicate"].local.removesuffix("Match")
+            found[row["concept"], match] = Code(
+                system=row["prefix"],
+                code=row["code"],
+                iri=str(row["concept"]),
+                match=match,
+                confidence=row["confidence"],
+                label=row["conceptLabel"],
+            )
+        return tuple(found.values())
 
     def record(self, source: str | Path | bytes | Mapping[str, Any] | PatientRecord) -> Record:
         """Read and check a patient record; a patient IRI stands for the example of that name.
@@ -207,6 +245,7 @@ class KnowledgeGraph:
 
     def query(self, name: str, **parameters: Any) -> queries.Rows:
         """Run a question of the library. Errors: UnknownQuery, BadParameter, EngineError."""
+        self.complete()
         return queries.run(self.engine, self.names, name, parameters)
 
     def select(self, sparql: str) -> queries.Rows:
@@ -214,6 +253,7 @@ class KnowledgeGraph:
 
         Errors: EngineError with the place of a syntax error.
         """
+        self.complete()
         return queries.select(self.engine, sparql)
 
 

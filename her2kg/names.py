@@ -1,16 +1,18 @@
-"""Names of terms: from what people write to IRIs, and from record fields to properties."""
+"""Names and codes of terms: from what people write to IRIs; record fields to properties."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from her2kg.engines import Engine
-from her2kg.errors import UnknownTerm, did_you_mean
+from her2kg.errors import UnknownCode, UnknownTerm, did_you_mean
 from her2kg.namespaces import BASE, QUERIES_HOME
 
+_PREFIXED = re.compile(r"(?P<prefix>[A-Za-z][\w .-]*):(?P<code>\s*\S+)")
 _LITERAL_KINDS = {"decimal", "date", "boolean", "string"}
 
 
@@ -23,11 +25,23 @@ def _query(name: str) -> str:
     return (QUERIES_HOME / "terms" / f"{name}.rq").read_text(encoding="utf-8")
 
 
-class Names:
-    """Every name of every term, read from the graph on first use."""
+class _Code(NamedTuple):
+    """A code as it was written: its vocabulary (None for one that is not known) and itself."""
 
-    def __init__(self, engine: Engine) -> None:
+    vocabulary: str | None
+    code: str
+
+
+class Names:
+    """Every name of every term, read from the graph on first use.
+
+    A code of another vocabulary, such as `RxNorm:224905` or the IRI of its concept, is looked up
+    only where no term bears it as a name; `load_codes` is called before.
+    """
+
+    def __init__(self, engine: Engine, *, load_codes: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
+        self._load_codes = load_codes
 
     @cached_property
     def _named(self) -> list[tuple[Any, ...]]:
@@ -58,11 +72,12 @@ class Names:
         """Every (kind, IRI) that bears the name, in the order of `kinds`; never raises."""
         wanted = name[len(BASE) :] if name.startswith(BASE) else name.removeprefix("her2kg:")
         key = name_key(wanted)
-        return [
+        found = [
             (kind, iri)
             for kind in (kinds or self.kinds)
             for iri in sorted(self._index.get(kind, {}).get(key, ()))
         ]
+        return found or self._with_code(self._read_code(name), kinds)
 
     def resolve(self, name: str, kinds: tuple[str, ...]) -> str:
         """The IRI that a name of one of the kinds stands for.
@@ -70,8 +85,10 @@ class Names:
         Errors: UnknownTerm if none or, within the first kind that has it, several bear it.
         """
         found = self.find(name, kinds)
+        code = self._read_code(name)
         if found:
-            first = [iri for kind, iri in found if kind == found[0][0]]
+            by_code = code is not None and found == self._with_code(code, kinds)
+            first = [iri for kind, iri in found if by_code or kind == found[0][0]]
             if len(set(first)) == 1:
                 return first[0]
             raise UnknownTerm(
@@ -87,7 +104,58 @@ class Names:
         }
         close = did_you_mean(name_key(name), list(candidates))
         labels = dict.fromkeys(self.labels.get(candidates[key], key) for key in close)
+        if code is not None and (code.vocabulary or not labels):
+            means = tuple(iri.rsplit("#", 1)[-1] for _, iri in self._with_code(code, None))
+            known = code.vocabulary is not None
+            raise UnknownCode(name, " or ".join(kinds), self.code_systems, means, known)
         raise UnknownTerm(name, " or ".join(kinds), tuple(labels))
+
+    # Codes of other vocabularies
+
+    @cached_property
+    def _prefixes(self) -> list[tuple[Any, ...]]:
+        return self._engine.select(_query("code-prefixes")).rows
+
+    @property
+    def code_systems(self) -> tuple[str, ...]:
+        """The prefixes of the vocabularies that the graph has codes of."""
+        return tuple(dict.fromkeys(prefix for _, prefix, _, _ in self._prefixes))
+
+    def _read_code(self, name: str) -> _Code | None:
+        """The code that a text is; None for a text that is not written as one."""
+        text = name.strip()
+        if "://" in text:
+            for vocabulary, _, use, base in self._prefixes:
+                if use == "base" and text.startswith(base) and text != base:
+                    return _Code(str(vocabulary), text[len(base) :].casefold())
+            return None if text.startswith(BASE) else _Code(None, text)
+        written = _PREFIXED.fullmatch(text)
+        if written is None or text.startswith("her2kg:"):
+            return None
+        key, code = name_key(written["prefix"]), written["code"].strip().casefold()
+        for vocabulary, _, use, prefix in self._prefixes:
+            if use == "prefix" and name_key(prefix) == key:
+                return _Code(str(vocabulary), code)
+        plain = written["code"] == written["code"].strip() and " " not in written["prefix"]
+        return _Code(None, code) if plain else None
+
+    @cached_property
+    def _codes(self) -> dict[_Code, list[tuple[int, str, str]]]:
+        self._load_codes()
+        found: dict[_Code, list[tuple[int, str, str]]] = defaultdict(list)
+        for vocabulary, code, rank, term, kind in self._engine.select(_query("codes")).rows:
+            found[_Code(str(vocabulary), code.casefold())].append((rank, kind, str(term)))
+        return found
+
+    def _with_code(
+        self, code: _Code | None, kinds: tuple[str, ...] | None
+    ) -> list[tuple[str, str]]:
+        """Every (kind, IRI) that the code stands for, the closest matches only."""
+        if code is None or code.vocabulary is None:
+            return []
+        found = [each for each in self._codes.get(code, ()) if kinds is None or each[1] in kinds]
+        closest = min((rank for rank, _, _ in found), default=0)
+        return list(dict.fromkeys((kind, iri) for rank, kind, iri in found if rank == closest))
 
     @cached_property
     def _ingredients(self) -> dict[str, list[str]]:

@@ -172,6 +172,7 @@ def terms_json(terms: Iterable[Term]) -> str:
                     }
                     for link in term.links
                 ],
+                "codes": [vars(code) for code in term.codes],
             }
             for term in terms
         ]

@@ -14,7 +14,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from her2kg.engines import Engine, Table
-from her2kg.errors import BadParameter, EngineError, UnknownQuery, UnknownTerm, did_you_mean
+from her2kg.errors import (
+    BadParameter,
+    EngineError,
+    UnknownCode,
+    UnknownQuery,
+    UnknownTerm,
+    did_you_mean,
+)
 from her2kg.names import Names
 from her2kg.namespaces import BASE, PREFIXES, QUERIES_HOME
 
@@ -153,6 +160,8 @@ def _terms(query: Query, parameter: str, value: Any, names: Names) -> list[str]:
     """The RDF terms that one parameter value stands for, written for SPARQL."""
     if value is None or str(value).strip().upper() in ("UNDEF", "ALL"):
         return ["UNDEF"]
+    if query.parameters[parameter].startswith("text,"):
+        value = '"' + str(value).strip().strip('"') + '"'
     literal = _literal(value)
     if literal is not None:
         return [literal]
@@ -175,6 +184,8 @@ def _terms(query: Query, parameter: str, value: Any, names: Names) -> list[str]:
         if giving:
             return [f"<{iri}>" for iri in giving]
         wanted = f"the name of a {parameter}" if parameter in names.kinds else "a term of the graph"
+        if isinstance(unknown, UnknownCode):
+            raise BadParameter(query.name, parameter, value, unknown.accepted) from unknown
         close = ", ".join(unknown.suggestions)
         hint = f"one of {close}" if unknown.ambiguous else f"{wanted} (did you mean {close}?)"
         raise BadParameter(query.name, parameter, value, hint if close else wanted) from unknown

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from her2kg.errors import Fact, Problem, UnknownTerm
+from her2kg.errors import Fact, Problem, UnknownCode, UnknownTerm
 from her2kg.namespaces import BASE
 from her2kg.record_input import DAY
 from her2kg.record_tnm import NODES, TNM, Category, categories, read_nodes, read_tnm
@@ -41,7 +41,9 @@ class Resolver:
             return _local(self.names.resolve(name, kinds))
         except UnknownTerm as error:
             close, kind = ", ".join(error.suggestions), kinds[0]
-            if error.ambiguous:
+            if isinstance(error, UnknownCode):
+                accepted = error.accepted
+            elif error.ambiguous:
                 accepted = f"an unambiguous {kind} name: one of {close}"
             elif close:
                 accepted = f"a {kind} that the graph knows; did you mean {close}?"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _SHOWN_ABOVE = {"rdfs:label", "skos:altLabel", "skos:definition"}
 # What flattening and the truth rules add to the graph; CSV and JSON have it.
 _MACHINERY = re.compile(r"her2kg:(expr\w*|hasPart|dependsOn|differsFrom|isOfKind|meets|fails)$")
+_MATCH = re.compile(r"skos:\w+Match$")  # shown as codes
+_MAPPING = f"{BASE}mapping_"
 _SECTIONS = (("out", "What is stated of it"), ("in", "Where it is used"))
 
 
@@ -34,6 +36,14 @@ def terms_table(terms: Sequence[Term], screen: Screen) -> str:
             page.line(term.definition, indent=2)
         if term.synonyms:
             page.line(("also: ", "dim"), ", ".join(term.synonyms), indent=2, hang=2)
+        if term.codes:
+            page.gap()
+            page.line(("Its codes", "bold"), indent=2)
+        for code in term.codes:
+            name = f", {code.label}" if code.label and code.label != term.label else ""
+            recalled = " (recalled, to be checked)" if code.confidence == "recalled" else ""
+            parts = (f"{code.system}:{code.code}", "cyan"), f"  {code.match} match{name}{recalled}"
+            page.line(*parts, indent=4, hang=2)
         for direction, title in _SECTIONS:
             groups: dict[str, list[Link]] = {}
             for link in term.links:
@@ -53,6 +63,8 @@ def _worth_showing(link: Link) -> bool:
         built_in
         or isinstance(link.value, Blank)
         or _MACHINERY.match(link.property)
+        or (link.direction == "out" and _MATCH.match(link.property))
+        or (link.direction == "in" and str(link.value).startswith(_MAPPING))
         or (link.direction == "out" and link.property in _SHOWN_ABOVE)
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from her2kg.errors import DataError, Problem
-from her2kg.files import replacing
+from her2kg.files import replace_text
 from her2kg.graph import is_module
 from her2kg.namespaces import ONTOLOGY, PREFIXES
 from her2kg.turtle import Triple, module_iri, parse_turtle, write_turtle
@@ -28,8 +28,7 @@ def format_tree(root: Path, *, check: bool) -> list[Path]:
         if not path.exists() or path.read_bytes() != text.encode():
             changed.append(path)
             if not check:
-                with replacing(path) as temporary:
-                    temporary.write_bytes(text.encode())
+                replace_text(path, text)
     return changed
 
 

@@ -26,7 +26,7 @@ from her2kg.verdicts import VERDICTS
 ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")
 COMMANDS = (
-    "eligible", "explain", "show", "queries", "run", "sparql", "schema", "check", "format",
+    "eligible", "explain", "show", "queries", "run", "sparql", "export", "schema", "check", "format",
 )  # fmt: skip
 CASE = {
     "id": "case-1",
