@@ -336,8 +336,8 @@ def export(
     ] = None,
 ) -> None:
     """Write the mappings to other vocabularies as SSSOM TSV."""
-    from her2kg.sssom import sssom
     from her2kg.files import replace_text
+    from her2kg.sssom import sssom
 
     if kind != "sssom":
         raise Her2kgError(f"unknown kind of export {kind!r}; accepted: sssom")

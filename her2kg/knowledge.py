@@ -213,9 +213,10 @@ class KnowledgeGraph:
     ) -> Answers:
         """Which regimens suit a patient, why, why not, and what is missing to tell.
 
-        Without `jurisdictions` those count that the ontology marks as asked by default; claims of
-        no one territory always count. `as_of` chooses which claims count: those valid on that day (the record's own day, or
-        today, if left out). The facts of the record are taken as they are.
+        `as_of` chooses which claims count: those valid on that day (the record's own day, or
+        today, if left out). The facts of the record are taken as they are. Without `jurisdictions`
+        those are asked that the ontology marks as asked by default; claims of no one territory
+        always count.
 
         Shape: a mapping from regimen to RegimenVerdict, eligible ones first.
         Errors: DataError for a record with problems or a value outside what is accepted;
