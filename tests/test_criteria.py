@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from rdflib import Literal, URIRef
+from safety_rows import NEVER_REFUTED
+from safety_rows import ROWS as SAFETY
 
 from her2kg import KnowledgeGraph, rules
 from her2kg.namespaces import BASE
@@ -1439,7 +1441,8 @@ TABLE: dict[str, Row] = {
     **RELAPSE,
     **COUNTS,
 }
-ALWAYS_KNOWN = {"LvefKnownPatient"}  # has a value or is unknown, never refuted
+TABLE |= {name: row for name, row in SAFETY.items() if name not in TABLE}
+ALWAYS_KNOWN = {"LvefKnownPatient"} | NEVER_REFUTED  # has a value or is unknown, never refuted
 
 
 # Evaluation
