@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from rdflib import Literal, URIRef
+from safety_rows import NEVER_REFUTED
+from safety_rows import ROWS as SAFETY
 
 from her2kg import KnowledgeGraph, rules
 from her2kg.namespaces import BASE
@@ -2128,10 +2130,11 @@ TABLE: dict[str, Row] = {
     **STAGING,
     **ANY_N,
 }
+TABLE |= {name: row for name, row in SAFETY.items() if name not in TABLE}
 ALWAYS_KNOWN = {
     "LvefKnownPatient",
     "ClinicalN0To3Patient",
-}  # has a value or is unknown, never refuted
+} | NEVER_REFUTED  # has a value or is unknown, never refuted
 
 
 # Evaluation

@@ -205,11 +205,11 @@ def test_contributing_regimen_is_judged(extended_kg):
 
 
 def test_contributing_safety_rule_is_shown(extended_kg):
-    for grade, shown in (("A", False), ("C", True)):
-        record = second_line(labs={"child_pugh": grade})
-        answers = extended_kg.eligibility(record, regimens=["EMERALD regimen"])
-        rules = [note.rule for note in answers["EMERALD regimen"].cautions]
-        assert ("caution_child_pugh_eribulin" in rules) is shown, grade
+    for medicines, shown in (([], False), (["warfarin"], True)):
+        record = second_line(medications=medicines)
+        answers = extended_kg.eligibility(record, regimens=["regimen_abemaciclib_fulvestrant_trastuzumab"])
+        rules = [note.rule for verdict in answers.regimens for note in verdict.cautions]
+        assert ("caution_anticoagulant_fulvestrant" in rules) is shown, medicines
 
 
 def test_contributing_question_gives_its_expected_rows(extended, extended_kg, monkeypatch):
