@@ -216,6 +216,7 @@ def show(
     Give an id, label, brand, synonym or abbreviation; a name that several terms bear shows each.
     """
     from her2kg import render_lists
+    from her2kg.details import details
 
     kg = load_graph()
     try:
@@ -224,7 +225,9 @@ def show(
         raise UnknownTerm(error.term, ANY_TERM, error.suggestions) from None
     _write(
         format,
-        table=lambda screen: render_lists.terms_table(terms, screen),
+        table=lambda screen: render_lists.terms_table(
+            terms, screen, {each.iri: details(kg, each) for each in terms}
+        ),
         csv=lambda: output.terms_csv(terms),
         json=lambda: output.terms_json(terms),
     )
