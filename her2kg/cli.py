@@ -222,6 +222,7 @@ def show(
     code of several terms shows each.
     """
     from her2kg import render_lists
+    from her2kg.details import details
 
     kg = load_graph()
     try:
@@ -230,7 +231,9 @@ def show(
         raise error.as_any() from None
     _write(
         format,
-        table=lambda screen: render_lists.terms_table(terms, screen),
+        table=lambda screen: render_lists.terms_table(
+            terms, screen, {each.iri: details(kg, each) for each in terms}
+        ),
         csv=lambda: output.terms_csv(terms),
         json=lambda: output.terms_json(terms),
     )

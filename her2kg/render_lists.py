@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from her2kg import render_trials
+from her2kg.details import TOLD
 from her2kg.namespaces import BASE, Blank, Iri
 from her2kg.output import cell
 from her2kg.page import Page, Screen, counted, new_table, styled
@@ -23,8 +25,10 @@ _MAPPING = f"{BASE}mapping_"
 _SECTIONS = (("out", "What is stated of it"), ("in", "Where it is used"))
 
 
-def terms_table(terms: Sequence[Term], screen: Screen) -> str:
-    """Draw terms with their links in groups."""
+def terms_table(
+    terms: Sequence[Term], screen: Screen, details: Mapping[str, Mapping[str, Rows]] | None = None
+) -> str:
+    """Draw terms with their links in groups, then what more is told of each by its IRI."""
     page = Page(screen)
     if len(terms) > 1:
         page.line((f"{len(terms)} terms bear this name.", "dim"))
@@ -47,13 +51,16 @@ def terms_table(terms: Sequence[Term], screen: Screen) -> str:
         for direction, title in _SECTIONS:
             groups: dict[str, list[Link]] = {}
             for link in term.links:
-                if link.direction == direction and _worth_showing(link):
+                if link.direction != direction or not _worth_showing(link):
+                    continue
+                if direction == "out" or link.property not in TOLD.get(term.kind, ()):
                     groups.setdefault(link.property, []).append(link)
             if groups:
                 page.gap()
                 page.line((title, "bold"), indent=2)
             for name, links in groups.items():
                 _link_group(page, links[0].property_label or _words(name), links)
+        render_trials.draw(page, (details or {}).get(term.iri, {}))
     return str(page)
 
 

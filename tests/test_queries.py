@@ -41,8 +41,9 @@ LIBRARY = queries.library()
 CASES = sorted(path.relative_to(EXPECTED).as_posix() for path in EXPECTED.rglob("*.csv"))
 # Topics that the package asks by itself; their questions need no command as an example.
 INTERNAL = {"eligibility", "terms"}
-# Questions that list the whole graph, triple by triple, where their parameter is left open.
-WHOLE_GRAPH = {"terms/describe"}
+# Questions that list the whole graph, triple by triple, or every pair of regimens where their
+# parameters are left open.
+WHOLE_GRAPH = {"terms/describe", "regimens/compare-efficacy-indirectly"}
 RULES = sorted(
     path.relative_to(QUERIES_HOME).as_posix()
     for folder in ("derivation", "inference")
