@@ -1960,9 +1960,8 @@ STAGING: dict[str, Row] = {
                 neo("paclitaxel", "trastuzumab", start="2026-03-09", end="2026-04-27"),
             ),
         ],
-        [given(neo(start="2026-01-05", end="2026-04-26"))],
+        [NOTHING, given(early("trastuzumab")), given(neo(start="2026-01-05", end="2026-04-26"))],
         [
-            NOTHING,
             EMPTY_LIST,
             among(neo(start="2026-01-05", end="2026-04-26")),
             given(neo(end=None)),
@@ -1971,7 +1970,7 @@ STAGING: dict[str, Row] = {
     "NeoadjuvantTherapyAtLeast16WeeksRecordedPatient": row(
         [among(neo(start="2024-01-29", end="2024-05-20"))],
         [among(neo(start="2024-01-29", end="2024-05-19"))],
-        [NOTHING, among(neo(start=None))],
+        [EMPTY_LIST, among(neo(start=None))],
     ),
     "NeoadjuvantCyclesAtLeast6Patient": row(
         [
@@ -1979,11 +1978,11 @@ STAGING: dict[str, Row] = {
             among(neo(cycles=6)),
             given(neo(cycles=4), neo("Enhertu", cycles=2)),
         ],
-        [given(neo(cycles=5))],
-        [NOTHING, among(neo(cycles=5)), given(neo()), given(neo(cycles=4), neo("Enhertu"))],
+        [NOTHING, given(neo(cycles=5))],
+        [among(neo(cycles=5)), given(neo()), given(neo(cycles=4), neo("Enhertu"))],
     ),
     "NeoadjuvantCyclesAtLeast6RecordedPatient": row(
-        [among(neo(cycles=6))], [among(neo(cycles=5))], [NOTHING, given(neo())]
+        [among(neo(cycles=6))], [among(neo(cycles=5))], [EMPTY_LIST, given(neo())]
     ),
     "SurgeryAtMost12WeeksAgoPatient": values(
         "surgery_date", ["2026-08-30", "2026-11-22"], ["2026-08-29", "2025-11-22"], **EARLY
