@@ -64,6 +64,6 @@ def _shown(value: Any, label: str | None, unit: str | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Decimal):
-        text = f"{value.normalize():f}"
+        text = f"{round(value, 2).normalize():f}"
         return f"{text}{unit if unit == '%' else ' ' + unit}" if unit else text
     return str(label or value)

@@ -1,11 +1,13 @@
 """What must hold for any patient: shown on generated records."""
 
+import json
 from functools import cache
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from her2kg import KnowledgeGraph
+from tests.test_criteria import evaluated
 
 AS_OF = "2026-11-22"
 DRUGS = [
@@ -25,6 +27,8 @@ FREE = {
     "lvef_percent": st.sampled_from([35, 40, 49.9, 50, 60]),
     "lvef_baseline_percent": st.sampled_from([50, 60, 75]),
     "measurable_disease": st.booleans(),
+    "tnm": st.sampled_from(["cT1c cN0 M0", "cT2 cN0", "cT2N1M0", "cT4d cN2", "T2 N1", "cT1"]),
+    "grade": st.integers(1, 3),
     "prior_therapies_complete": st.just(True),
     "labs": st.fixed_dictionaries(
         {},
@@ -55,6 +59,7 @@ FREE = {
             "chemotherapy_intended": st.booleans(),
             "suitable_for_endocrine_therapy": st.booleans(),
             "satisfactory_alternative": st.booleans(),
+            "high_risk_of_recurrence": st.booleans(),
         },
     ),
 }
@@ -129,6 +134,21 @@ def test_less_information_never_turns_an_answer_round(record, data):
         name: (full[name].verdict, claim.verdict)
         for name, claim in reduced.items()
         if claim.verdict not in ("undetermined", full[name].verdict)
+    }
+    assert not turned, f"without {dropped}"
+
+
+@SLOW
+@given(records(), st.data())
+def test_less_information_never_turns_a_criterion_round(record, data):
+    known = [field for field in FREE if field in record]
+    dropped = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []
+    less = {field: value for field, value in record.items() if field not in dropped}
+    full, reduced = evaluated(json.dumps(record)), evaluated(json.dumps(less))
+    turned = {
+        name: (full.get(name, "unknown"), status)
+        for name, status in reduced.items()
+        if full.get(name) != status
     }
     assert not turned, f"without {dropped}"
 
