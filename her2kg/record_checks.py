@@ -313,6 +313,8 @@ def _contradictions(model: PatientRecord) -> Iterator[Problem]:
     elif model.invasive is False and grown:
         accepted = f"true, or nothing, with {grown[0].written} in tnm"
         yield Problem("invasive", False, accepted)
+    elif model.invasive is False and stage not in (None, "0"):
+        yield Problem("invasive", False, f"true, or nothing, with stage {stage}")
     if pregnant and model.sex == "male":
         yield Problem("pregnancy", "pregnant", "not pregnant, or nothing, with sex male")
     if pregnant and model.menopausal == "postmenopausal":
