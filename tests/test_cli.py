@@ -419,6 +419,23 @@ def test_show_knows_every_kind(name):
     assert_fits(result.stdout)
 
 
+def test_show_tells_what_a_trial_found():
+    result = run("show", "CLEOPATRA")
+    assert_fits(result.stdout)
+    flat = " ".join(result.stdout.split())
+    assert "Outcomes arm 1: pertuzumab+trastuzumab+docetaxel arm 2: placebo" in flat
+    assert "18.5 months 12.4 months HR 0.62" in flat
+    assert "14%* 8%*" in flat
+    assert "of trial" not in flat, "outcomes are listed once, as a table"
+
+
+def test_show_tells_how_often_an_adverse_event_was_seen():
+    flat = " ".join(run("show", "ILD").stdout.split())
+    assert "12.1%, fatal 0.5%" in flat
+    assert "CTCAE 5.0 grade 1: asymptomatic, imaging only" in flat
+    assert "boxed warning: " in flat and "What to watch" in flat
+
+
 def test_show_writes_json_and_csv(kg):
     term = kg.drug("tucatinib")
     (found,) = json.loads(run("show", "tucatinib", "--format", "json").stdout)
