@@ -383,11 +383,6 @@ ROWS: dict[str, Row] = {
         [],
         [{"pregnancy": None, "menopausal": "premenopausal", "age": 40}],
     ),
-    "PregnancyConfirmedPatient": (
-        [{"menopausal": "premenopausal", "age": 40, "pregnancy": "pregnant"}],
-        [],
-        [{"pregnancy": None, "menopausal": "premenopausal", "age": 40}],
-    ),
     "PremenopausalPatient": (
         [{"menopausal": "premenopausal", "age": 40}],
         [{"menopausal": "postmenopausal"}],
@@ -399,5 +394,4 @@ NEVER_REFUTED = {
     "DpydKnownPatient",
     "Her2StatusKnownPatient",
     "PregnancyStatusKnownPatient",
-    "PregnancyConfirmedPatient",
 }
