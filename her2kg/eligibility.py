@@ -7,7 +7,7 @@ questions of `queries/eligibility/` are asked, and the record is taken out again
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -129,6 +129,30 @@ class Evaluator:
             )
             for row in rows
         ]
+
+    @cached_property
+    def _parts(self) -> dict[Any, list[tuple[Iri, str, str]]]:
+        """Named conditions of each compound criterion, through what has no name."""
+        steps: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
+        for whole, joined, *part in self._ask("criterion-parts"):
+            steps[whole].append((joined, *part))
+
+        def named(whole: Any) -> Iterator[tuple[Iri, str, str]]:
+            for _, part, label, required in steps[whole]:
+                if label is None:
+                    yield from named(part)
+                else:
+                    yield part, label, required
+
+        compound = [
+            whole
+            for whole, parts in list(steps.items())
+            if len(parts) > 1 and all(joined != "not" for joined, *_ in parts)
+        ]
+        found = {
+            whole: sorted(set(named(whole))) for whole in compound
+        }  # unnamed parts have no order
+        return {whole: parts for whole, parts in found.items() if len(parts) > 1}
 
     @cached_property
     def _regimens(self) -> dict[Iri, tuple[str, tuple[str, ...]]]:
@@ -309,6 +333,21 @@ class _Facts:
                 for iri, path in ask(question, **about):
                     self.missing[iri].append(path)
         self._observed = observations(ask, patient)
+        self._composition = evaluator._parts
+
+    def _parts(self, iri: Iri, source: str) -> tuple[Reason, ...]:
+        return tuple(
+            Reason(
+                part.local,
+                label,
+                required,
+                self._observed.get(part, "not recorded"),
+                self.status(part),
+                source,
+                self._parts(part, source),
+            )
+            for part, label, required in self._composition.get(iri, ())
+        )
 
     def status(self, iri: Iri) -> str:
         return self._status.get(iri, "unknown")
@@ -321,7 +360,10 @@ class _Facts:
                 continue
             status = self.status(criterion.iri)
             label, required = criterion.label, criterion.required
-            if not criterion.wanted:
+            source, parts = criterion.source or claim.source, ()
+            if criterion.wanted:
+                parts = self._parts(criterion.iri, source)
+            else:
                 status = {"met": "unmet", "unmet": "met"}.get(status, status)
                 label, required = f"not: {label}", f"Not: {required}"
             reasons.append(
@@ -331,7 +373,8 @@ class _Facts:
                     required,
                     self._observed.get(criterion.iri, "not recorded"),
                     status,
-                    criterion.source or claim.source,
+                    source,
+                    parts,
                 )
             )
         return ClaimVerdict(

@@ -21,7 +21,8 @@ class Reason:
     """One criterion of a claim and how the patient stands to it.
 
     Shape: `status` is met, unmet, unknown or conflicting; `met` speaks for the claim, also where
-    the criterion is a contraindication that the patient must not have.
+    the criterion is a contraindication that the patient must not have. `parts` are the named
+    conditions that a compound criterion is made of, each with its own status.
     """
 
     criterion: str
@@ -30,6 +31,7 @@ class Reason:
     observed: str
     status: str
     source: str
+    parts: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ class Answers(Mapping[str, RegimenVerdict]):
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
+        if isinstance(value, Reason) and not value.parts:
+            del fields["parts"]  # most criteria have none
+        return {name: _plain(each) for name, each in fields.items()}
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     if isinstance(value, dict):
