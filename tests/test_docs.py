@@ -207,7 +207,9 @@ def test_contributing_regimen_is_judged(extended_kg):
 def test_contributing_safety_rule_is_shown(extended_kg):
     for medicines, shown in (([], False), (["warfarin"], True)):
         record = second_line(medications=medicines)
-        answers = extended_kg.eligibility(record, regimens=["regimen_abemaciclib_fulvestrant_trastuzumab"])
+        answers = extended_kg.eligibility(
+            record, regimens=["regimen_abemaciclib_fulvestrant_trastuzumab"]
+        )
         rules = [note.rule for verdict in answers.regimens for note in verdict.cautions]
         assert ("caution_anticoagulant_fulvestrant" in rules) is shown, medicines
 
