@@ -131,18 +131,22 @@ class Evaluator:
         ]
 
     @cached_property
-    def _parts(self) -> dict[Any, list[tuple[Iri, str, str]]]:
-        """Named conditions of each compound criterion, through what has no name."""
+    def _parts(self) -> dict[Any, list[tuple[Iri, str, str, bool]]]:
+        """Named conditions of each compound criterion, through what has no name.
+
+        Shape: IRI, label, sentence, and false where the condition stands under a not.
+        """
         steps: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
         for whole, joined, *part in self._ask("criterion-parts"):
             steps[whole].append((joined, *part))
 
-        def named(whole: Any) -> Iterator[tuple[Iri, str, str]]:
-            for _, part, label, required in steps[whole]:
+        def named(whole: Any, wanted: bool = True) -> Iterator[tuple[Iri, str, str, bool]]:
+            for joined, part, label, required in steps[whole]:
+                side = wanted != (joined == "not")
                 if label is None:
-                    yield from named(part)
+                    yield from named(part, side)
                 else:
-                    yield part, label, required
+                    yield part, label, required, side
 
         compound = [
             whole
@@ -152,7 +156,7 @@ class Evaluator:
         found = {
             whole: sorted(set(named(whole))) for whole in compound
         }  # unnamed parts have no order
-        return {whole: parts for whole, parts in found.items() if len(parts) > 1}
+        return {whole: parts for whole, parts in found.items() if parts}
 
     @cached_property
     def _regimens(self) -> dict[Iri, tuple[str, tuple[str, ...]]]:
@@ -337,17 +341,28 @@ class _Facts:
 
     def _parts(self, iri: Iri, source: str) -> tuple[Reason, ...]:
         return tuple(
-            Reason(
-                part.local,
-                label,
-                required,
-                self._observed.get(part, "not recorded"),
-                self.status(part),
-                source,
-                self._parts(part, source),
+            self._reason(
+                part, label, required, wanted, source, self._parts(part, source) if wanted else ()
             )
-            for part, label, required in self._composition.get(iri, ())
+            for part, label, required, wanted in self._composition.get(iri, ())
         )
+
+    def _reason(
+        self,
+        iri: Iri,
+        label: str,
+        required: str,
+        wanted: bool,
+        source: str,
+        parts: tuple[Reason, ...],
+    ) -> Reason:
+        """How the patient stands to a criterion that must, or must not, hold."""
+        status = self.status(iri)
+        if not wanted:
+            status = {"met": "unmet", "unmet": "met"}.get(status, status)
+            label, required = f"not: {label}", f"Not: {required}"
+        observed = self._observed.get(iri, "not recorded")
+        return Reason(iri.local, label, required, observed, status, source, parts)
 
     def status(self, iri: Iri) -> str:
         return self._status.get(iri, "unknown")
@@ -358,21 +373,14 @@ class _Facts:
         for criterion in claim.criteria:
             if not _counts(criterion, as_of):
                 continue
-            status = self.status(criterion.iri)
-            label, required = criterion.label, criterion.required
-            source, parts = criterion.source or claim.source, ()
-            if criterion.wanted:
-                parts = self._parts(criterion.iri, source)
-            else:
-                status = {"met": "unmet", "unmet": "met"}.get(status, status)
-                label, required = f"not: {label}", f"Not: {required}"
+            source = criterion.source or claim.source
+            parts = self._parts(criterion.iri, source) if criterion.wanted else ()
             reasons.append(
-                Reason(
-                    criterion.iri.local,
-                    label,
-                    required,
-                    self._observed.get(criterion.iri, "not recorded"),
-                    status,
+                self._reason(
+                    criterion.iri,
+                    criterion.label,
+                    criterion.required,
+                    criterion.wanted,
                     source,
                     parts,
                 )
