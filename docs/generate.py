@@ -42,6 +42,15 @@ def _plain(text: str) -> str:
 # --- what the graph holds -----------------------------------------------------------------------
 
 
+def verified(kg: KnowledgeGraph) -> str:
+    """The rows of queries/evidence/verified-share.rq."""
+    rows = [
+        [row["what"], str(row["number"]), str(row["verified"]), f"{row['verifiedPercent']:f}%"]
+        for row in kg.query("evidence/verified-share").to_dicts()
+    ]
+    return table(["kind of fact", "how many", "verified", "share"], rows)
+
+
 def contents(kg: KnowledgeGraph) -> str:
     """The rows of queries/evidence/counts.rq, and how many entries are recalled."""
     rows = [[what, str(number)] for what, number in kg.query("evidence/counts")]
@@ -170,6 +179,7 @@ def question_index(kg: KnowledgeGraph) -> str:
 
 PARTS: dict[str, Callable[[KnowledgeGraph], str]] = {
     "contents": contents,
+    "verified-share": verified,
     "citation": version,
     "fields": fields,
     "questions": question_index,

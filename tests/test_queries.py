@@ -35,6 +35,16 @@ from her2kg.record_rdf import to_triples
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected"
 PATIENT = HERE / "data" / "query-patient.json"
+EXAMPLES = HERE.parent / "ontology" / "examples"
+# The patients of the store on which the questions about a cohort are proved.
+COHORT = (
+    "ihc-2-without-ish",
+    "minimal-record",
+    "pregnant",
+    "second-line-after-thp",
+    "third-line-after-tdxd",
+    "treatment-naive-first-line",
+)
 ENGINES = ("oxigraph", "rdflib")
 LIMIT_SECONDS = {"oxigraph": 10, "rdflib": 30}
 LIBRARY = queries.library()
@@ -145,8 +155,25 @@ def evaluated(engine: str) -> KnowledgeGraph:
     return kg
 
 
+@cache
+def evaluated_cohort(engine: str) -> KnowledgeGraph:
+    """A graph that keeps several example patients after derivation and inference."""
+    from rdflib import Literal, URIRef
+
+    kg = KnowledgeGraph(engine=engine)
+    for name in COHORT:
+        record = kg.record(EXAMPLES / f"{name}.json")
+        mark = (URIRef(record.iri), URIRef(BASE + "isUnderEvaluation"), Literal(True))
+        kg.engine.add([*to_triples(record, kg.names), mark])
+    rules.run_folder(kg.engine, "derivation")
+    rules.infer(kg.engine)
+    return kg
+
+
 def graph_for(query: str, engine: str) -> KnowledgeGraph:
-    """The graph on which a question is proved: with the patient where it asks for one."""
+    """The graph on which a question is proved: with the patients where it asks for them."""
+    if query.startswith("cohort/"):
+        return evaluated_cohort(engine)
     return (evaluated if "patient" in LIBRARY[query].parameters else knowledge)(engine)
 
 
