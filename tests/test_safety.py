@@ -317,10 +317,12 @@ def test_dpyd_requirement_counts_from_the_label_revision():
             assert reason(name, "DpydKnownPatient", patch, "2025-10-30") is None
 
 
-def test_only_four_tests_are_requirements():
+def test_only_four_tests_are_requirements_of_a_drug():
+    """The label of T-DM1 in early disease asks for three more; they are tied to its claims."""
     rows = graph().select(
         "SELECT DISTINCT ?class WHERE { ?rule a her2kg:RequirementToKnow ;"
-        " her2kg:patientClass ?class }"
+        " her2kg:patientClass ?class ; her2kg:appliesTo ?drug ."
+        " FILTER NOT EXISTS { ?drug her2kg:ofRegimen ?regimen } }"
     )
     assert {c.local for (c,) in rows.rows} == {
         "LvefKnownPatient",
