@@ -19,7 +19,7 @@ from her2kg import queries, rules
 from her2kg.engines import OxigraphEngine, RdflibEngine
 from her2kg.names import Names
 from her2kg.namespaces import BASE, Iri
-from her2kg.observations import observations
+from her2kg.observations import Observer
 from her2kg.record_rdf import to_triples
 from her2kg.records import Record
 from her2kg.verdicts import (
@@ -157,6 +157,17 @@ class Evaluator:
             whole: sorted(set(named(whole))) for whole in compound
         }  # unnamed parts have no order
         return {whole: parts for whole, parts in found.items() if parts}
+
+    @cached_property
+    def _observer(self) -> Observer:
+        shown = {c.iri for claim in self._claims for c in claim.criteria}
+        waiting = list(shown)
+        while waiting:
+            for part, *_ in self._parts.get(waiting.pop(), ()):
+                if part not in shown:
+                    shown.add(part)
+                    waiting.append(part)
+        return Observer(self._ask, shown)
 
     @cached_property
     def _regimens(self) -> dict[Iri, tuple[str, tuple[str, ...]]]:
@@ -336,7 +347,7 @@ class _Facts:
             for question in ("missing-facts", "missing-course-facts"):
                 for iri, path in ask(question, **about):
                     self.missing[iri].append(path)
-        self._observed = observations(ask, patient)
+        self._observed = evaluator._observer.observations(patient)
         self._composition = evaluator._parts
 
     def _parts(self, iri: Iri, source: str) -> tuple[Reason, ...]:

@@ -27,9 +27,20 @@ def module_files(home: Path = ONTOLOGY_HOME) -> list[Path]:
     return sorted(path for path in home.rglob("*.ttl") if is_module(path.relative_to(home)))
 
 
+# Modules on which no verdict rests: they are read when they are first asked for.
+_DEFERRED = (
+    "approvals",
+    "evidence/adverse-event-rates",
+    "evidence/label-status",
+    "evidence/outcomes",
+    "mappings",
+)
+
+
 def is_deferred(relative: Path) -> bool:
-    """Say whether a module holds mappings to other vocabularies, on which no verdict rests."""
-    return relative.with_suffix("").parts[0] == "mappings"
+    """Say whether a module (path inside ontology/) waits until its facts are asked for."""
+    name = relative.with_suffix("").as_posix()
+    return any(name == module or name.startswith(f"{module}/") for module in _DEFERRED)
 
 
 def _split_modules(home: Path) -> tuple[list[Path], list[Path]]:
@@ -71,7 +82,7 @@ def _refuse_outside_profile(engine: OxigraphEngine | RdflibEngine) -> None:
 def build(engine: OxigraphEngine | RdflibEngine, home: Path = ONTOLOGY_HOME) -> None:
     """Load the modules and flatten them: class axioms to plain triples, drugs to their classes.
 
-    The mappings to other vocabularies are left to `Deferred`.
+    What `is_deferred` names is left to `Deferred`.
 
     Errors: DataError if a criterion uses a construct outside the criterion profile, named.
     Source: queries/closure/*.rq, queries/inference/*.rq

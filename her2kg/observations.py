@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
 from her2kg.namespaces import Iri
 
 
-def observations(ask: Any, patient: str) -> dict[Iri, str]:
-    """For each class, what the record says of it, in words."""
-    courses = _courses(ask, patient)
-    bearing: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for iri, course, status in ask("course-observations", patient=f"<{patient}>"):
-        bearing[iri][status].append(courses.get(course, course.local))
-    stated: dict[Iri, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for iri, _, label, value, value_label, unit in ask("observations", patient=f"<{patient}>"):
-        stated[iri][label].append(_shown(value, value_label, unit))
-    history = dict(ask("history-classes", patient=f"<{patient}>"))
-    found = {}
-    for iri in {*stated, *history}:
-        parts = [f"{label}: {', '.join(values)}" for label, values in sorted(stated[iri].items())]
-        if iri in history:
-            parts.append(_history(bearing[iri], complete=history[iri]))
-        found[iri] = "; ".join(parts)
-    return found
+class Observer:
+    """Words for what a record says; keeps what does not depend on a patient."""
+
+    def __init__(self, ask: Any, classes: Collection[Iri]) -> None:
+        self._ask = ask
+        self._properties: dict[Iri, list[Iri]] = defaultdict(list)
+        for iri, prop in ask("criterion-properties"):
+            if iri in classes:
+                self._properties[iri].append(prop)
+        self._history: dict[Iri, list[Any]] = defaultdict(list)
+        for iri, asked in ask("history-classes"):
+            if iri in classes:
+                self._history[iri].append(asked)
+
+    def observations(self, patient: str) -> dict[Iri, str]:
+        """For each class, what the record says of it, in words."""
+        about = {"patient": f"<{patient}>"}
+        stated: dict[Iri, tuple[str, list[str]]] = {}
+        for prop, label, value, value_label, unit in self._ask("observations", **about):
+            stated.setdefault(prop, (label, []))[1].append(_shown(value, value_label, unit))
+        courses = _courses(self._ask, patient)
+        bearing: dict[Any, list[tuple[Iri, str]]] = defaultdict(list)
+        for asked, course, status in self._ask("course-observations", **about):
+            bearing[asked].append((course, status))
+        complete = self._ask("history-complete", **about)[0][1]
+        found = {}
+        for iri in {*self._properties, *self._history}:
+            known = sorted(stated[p] for p in self._properties[iri] if p in stated)
+            parts = [f"{label}: {', '.join(values)}" for label, values in known]
+            if iri in self._history:
+                texts: dict[str, list[str]] = defaultdict(list)
+                rows = {row for asked in self._history[iri] for row in bearing[asked]}
+                for course, status in sorted(rows):
+                    texts[status].append(courses.get(course, course.local))
+                parts.append(_history(texts, complete=complete))
+            if parts:
+                found[iri] = "; ".join(parts)
+        return found
 
 
 def _history(bearing: dict[str, list[str]], *, complete: bool) -> str:
