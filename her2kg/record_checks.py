@@ -192,7 +192,9 @@ def _her2(model: PatientRecord) -> Iterator[Problem]:
     tests = model.her2_tests or []
     for field in ("ihc", "ish"):
         at, short = f"her2_{field}", getattr(model, f"her2_{field}")
-        results = [result for test in tests if (result := getattr(test, field)) is not None]
+        # A test of residual disease never counts, so it may differ.
+        counting = [test for test in tests if test.specimen != "residual disease"]
+        results = [result for test in counting if (result := getattr(test, field)) is not None]
         if short is not None and results and all(_differ(short, other) for other in results):
             said = " or ".join(dict.fromkeys(_brief(result) for result in results))
             accepted = f"a result of her2_tests ({said}); correct or leave out one"

@@ -6,6 +6,7 @@ A rule is one CONSTRUCT; run as an update, its first word becomes INSERT and not
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,12 +46,28 @@ def run_folder(engine: OxigraphEngine | RdflibEngine, folder: str) -> None:
 def infer(engine: OxigraphEngine | RdflibEngine) -> int:
     """Run the truth rules to a fixpoint on the individuals that are marked for evaluation.
 
+    What rests on contradictory facts is marked and left undecided: the rules run a second time
+    without it.
+
     Shape: the number of rounds.
     Source: queries/inference/*.rq (rules of stage `facts` once, of stage `propagation` repeatedly)
     """
+    rounds = _fixpoint(engine)
+    if engine.select(system("conflicts.rq")).rows[0][0]:
+        engine.update(system("mark-conflicts.ru"))
+        rounds += _fixpoint(engine, after_each=system("drop-conflicting.ru"))
+    return rounds
+
+
+def _fixpoint(engine: OxigraphEngine | RdflibEngine, after_each: str | None = None) -> int:
+    def run(updates: Iterable[str]) -> None:
+        for update in updates:
+            engine.update(update)
+            if after_each is not None:
+                engine.update(after_each)
+
     count = system("inference-progress.rq")
-    for update in _updates("inference", stage="facts"):
-        engine.update(update)
+    run(_updates("inference", stage="facts"))
     before = (0, 0)
     for done in range(_ROUNDS):
         now = engine.select(count).rows[0]
@@ -64,8 +81,7 @@ def infer(engine: OxigraphEngine | RdflibEngine) -> int:
         ]
         before = now
         for kind in grown:
-            for update in _updates("inference", stage="propagation", reads=kind):
-                engine.update(update)
+            run(_updates("inference", stage="propagation", reads=kind))
     raise RuntimeError("the truth rules found no fixpoint")
 
 
