@@ -363,7 +363,7 @@ def test_every_example_is_shown_in_80_columns(path):
 
 
 def test_text_of_a_record_is_inert_in_tables(case):
-    path = case(id=EVIL, tnm=EVIL, nodes=EVIL, conditions=[EVIL])
+    path = case(id=EVIL, conditions=[EVIL])
     for args in (("eligible", path), ("explain", path, "T-DXd", "--basis", "label")):
         result = run(*args)
         assert result.exit_code == 0

@@ -245,4 +245,4 @@ def test_conflicting_values_count_as_unknown_and_show_both():
     rules.infer(kg.engine)
     rows = kg.query("eligibility/statuses", patient=f"<{iri}>").rows
     statuses = {status for term, status in rows if term.local == "Her2PositiveByIhcPatient"}
-    assert statuses == {"met", "unmet"}
+    assert statuses == {"conflicting"}
