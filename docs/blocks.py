@@ -33,10 +33,12 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/benchmarks.md",
+    "docs/evidence-review.md",
     "docs/how-verdicts-are-made.md",
     "docs/mappings.md",
     "docs/patient-record.md",
     "docs/queries.md",
+    "docs/seed-statements.md",
 ]
 SHOWN_ONLY = {
     "./dev try",
