@@ -171,7 +171,7 @@ def evaluate(
         say(f"note: outside what the graph covers: {answers.scope_note or 'this record'}")
     found = {each.regimen for each in answers.regimens}
     for name in regimens or ():
-        if kg.names.resolve(name, ("regimen",)).rpartition("#")[2] not in found:
+        if found.isdisjoint(iri.rpartition("#")[2] for iri in kg.names.regimens(name)):
             say(
                 f"note: {name!r} has no claim of basis {', '.join(answers.bases)} "
                 f"in {', '.join(answers.jurisdictions)}; ask for another basis or jurisdiction"

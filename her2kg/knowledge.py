@@ -225,7 +225,7 @@ class KnowledgeGraph:
         record = patient if isinstance(patient, Record) else self.record(patient)
         wanted = None
         if regimens is not None:
-            wanted = [self.names.resolve(name, ("regimen",)) for name in regimens]
+            wanted = [iri for name in regimens for iri in self.names.regimens(name)]
         return self._evaluator.evaluate(
             record,
             as_of=_day(as_of) if as_of is not None else record.as_of or date.today(),

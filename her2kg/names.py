@@ -110,6 +110,23 @@ class Names:
             raise UnknownCode(name, " or ".join(kinds), self.code_systems, means, known)
         raise UnknownTerm(name, " or ".join(kinds), tuple(labels))
 
+    @cached_property
+    def _shared(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, regimen in self._engine.select(_query("shared-names")).rows:
+            found[name_key(name)].append(str(regimen))
+        return found
+
+    def regimens(self, name: str) -> tuple[str, ...]:
+        """The IRIs of all regimens that bear a name, the one it stands for first.
+
+        Errors: UnknownTerm as `resolve`.
+        """
+        shared = self._shared.get(name_key(name), [])
+        if shared and not self.find(name, ("regimen",)):
+            return tuple(shared)
+        return tuple(dict.fromkeys((self.resolve(name, ("regimen",)), *shared)))
+
     # Codes of other vocabularies
 
     @cached_property

@@ -115,6 +115,7 @@ def _legend(page: Page, statuses: Iterable[str | None]) -> None:
     for status in statuses:
         parts += [page.mark(status), f" {status or 'no claim of that kind on this day'}   "]
     page.line(*parts)
+    page.line(("Ordered by guideline preference, basis and name; no ranking of benefit.", "dim"))
 
 
 def _summary_of_notes(page: Page, regimens: Sequence[RegimenVerdict]) -> None:

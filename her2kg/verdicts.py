@@ -101,11 +101,15 @@ class Answers(Mapping[str, RegimenVerdict]):
     names: Names
 
     def __getitem__(self, name: str) -> RegimenVerdict:
-        local = self.names.resolve(name, ("regimen",)).removeprefix(BASE)
-        for verdict in self.regimens:
-            if verdict.regimen == local:
-                return verdict
-        raise UnknownTerm(name, "regimen with a claim among the bases asked for")
+        """The verdict of a regimen; of several that bear the name, the one that suits best."""
+        bearers = [iri.removeprefix(BASE) for iri in self.names.regimens(name)]
+        found = [verdict for verdict in self.regimens if verdict.regimen in bearers]
+        if not found:
+            raise UnknownTerm(name, "regimen with a claim among the bases asked for")
+        return min(
+            found,
+            key=lambda each: (VERDICTS.index(each.verdict), bearers.index(each.regimen)),
+        )
 
     def __iter__(self) -> Iterator[str]:
         return (verdict.regimen for verdict in self.regimens)

@@ -933,8 +933,6 @@ def test_readme_says_how_to_call_the_command_and_what_is_not_held():
         assert f"`{text}`" in start
     limits = readme.split("## Limits")[1].split("\n## ")[0]
     for text in (
-        "outcomes and rates of adverse events are not held yet",
-        "Claims for early disease are not held",
         "Trial protocols are encoded only in part",
         "facts are recalled",
     ):
