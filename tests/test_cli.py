@@ -164,14 +164,15 @@ def test_eligible_json_is_the_answer_of_the_library(kg, case):
 def test_eligible_json_passes_every_option_on(kg, case):
     path = case()
     options = ("--as-of", "2027-01-01", "--basis", "trial,label", "--jurisdiction", "us")
-    names = ("--regimen", "T-DXd", "--regimen", "THP", "--engine", "oxigraph")
+    regimens = ["regimen_tdxd_monotherapy", "regimen_thp_docetaxel"]
+    names = ("--regimen", regimens[0], "--regimen", regimens[1], "--engine", "oxigraph")
     result = run("eligible", path, *options, *names, "--format", "json")
     expected = kg.eligibility(
         path,
         as_of="2027-01-01",
         bases=["trial", "label"],
         jurisdictions=["US"],
-        regimens=["T-DXd", "THP"],
+        regimens=regimens,
     )
     assert result.stdout == expected.to_json() + "\n"
     assert len(json.loads(result.stdout)["regimens"]) == 2
@@ -244,7 +245,12 @@ def test_eligible_reads_stdin(case):
 
 
 def test_eligible_without_any_eligible_regimen_exits_0(case):
-    result = run("eligible", case(pregnancy="pregnant", menopausal=None), "--regimen", "THP")
+    result = run(
+        "eligible",
+        case(pregnancy="pregnant", menopausal=None),
+        "--regimen",
+        "regimen_thp_docetaxel",
+    )
     assert result.exit_code == 0
     assert "Ineligible: 1 regimen" in result.stdout
     assert "Contraindications met" in result.stdout
@@ -324,8 +330,8 @@ def test_regimen_without_such_a_claim_is_noted(kg, case):
 
 def test_explain_shows_every_claim_and_reason(kg, case):
     path = case()
-    verdict = kg.eligibility(path)["T-DXd"]
-    result = run("explain", path, "T-DXd")
+    verdict = kg.eligibility(path)["regimen_tdxd_monotherapy"]
+    result = run("explain", path, "regimen_tdxd_monotherapy")
     assert result.exit_code == 0
     assert_fits(result.stdout)
     flat = "".join(result.stdout.split())
@@ -345,8 +351,11 @@ def test_explain_json_is_the_answer_of_the_library(kg, case):
 
 def test_explain_csv_has_one_row_per_reason(kg, case):
     path = case()
-    rows = list(csv.DictReader(io.StringIO(run("explain", path, "THP", "--format", "csv").stdout)))
-    reasons = [r for claim in kg.eligibility(path)["THP"].claims for r in claim.reasons]
+    told = run("explain", path, "regimen_thp_docetaxel", "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(told)))
+    reasons = [
+        r for claim in kg.eligibility(path)["regimen_thp_docetaxel"].claims for r in claim.reasons
+    ]
     assert [(row["criterion"], row["status"], row["source"]) for row in rows] == [
         (reason.criterion, reason.status, reason.source) for reason in reasons
     ]

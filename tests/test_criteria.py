@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from early_rows import early_rows
 from rdflib import Literal, URIRef
 from safety_rows import NEVER_REFUTED
 from safety_rows import ROWS as SAFETY
@@ -1847,9 +1848,9 @@ STAGE_THREE = ["III", "IIIB", "IIIC", "cT4 cN0", "cT4d cN2", "cT1 cN3", "cN3a", 
 NOT_STAGED = ["cT2", "cN1", "T2 N0", "cTX cN0"]
 STAGING: dict[str, Row] = {
     "EarlyStagePatient": row(
-        [EARLY, DE_NOVO_UNRESECTABLE],
-        [{"setting": "metastatic"}, RECURRENT_UNRESECTABLE],
-        [{"setting": None}, {"setting": "unresectable"}],
+        [EARLY | {"invasive": True}, EARLY | {"stage": "I"}, DE_NOVO_UNRESECTABLE],
+        [{"setting": "metastatic"}, RECURRENT_UNRESECTABLE, EARLY | {"invasive": False}],
+        [{"setting": None}, {"setting": "unresectable"}, EARLY],
     ),
     "DefinitiveSurgeryDonePatient": DONE,
     "BeforeDefinitiveSurgeryPatient": opposite(DONE),
@@ -2130,9 +2131,13 @@ TABLE: dict[str, Row] = {
     **ANY_N,
 }
 TABLE |= {name: row for name, row in SAFETY.items() if name not in TABLE}
+TABLE |= early_rows(TABLE)
 ALWAYS_KNOWN = {
     "LvefKnownPatient",
     "ClinicalN0To3Patient",
+    "BilirubinKnownPatient",
+    "PlateletsKnownPatient",
+    "TransaminasesKnownPatient",
 } | NEVER_REFUTED  # has a value or is unknown, never refuted
 
 
