@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _SHOWN_ABOVE = {"rdfs:label", "skos:altLabel", "skos:definition"}
 # What flattening and the truth rules add to the graph; CSV and JSON have it.
-_MACHINERY = re.compile(r"her2kg:(expr\w*|hasPart|dependsOn|differsFrom|isOfKind|meets|fails)$")
+_MACHINERY = re.compile(
+    r"her2kg:(expr\w*|hasPart|hasDirectPart|dependsOn|differsFrom|isOfKind|meets|fails)$"
+)
 _MATCH = re.compile(r"skos:\w+Match$")  # shown as codes
 _MAPPING = f"{BASE}mapping_"
 _SECTIONS = (("out", "What is stated of it"), ("in", "Where it is used"))

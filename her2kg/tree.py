@@ -8,16 +8,21 @@ from xml.sax.saxutils import quoteattr
 from her2kg.errors import DataError, Problem
 from her2kg.files import replace_text
 from her2kg.graph import is_module
-from her2kg.namespaces import ONTOLOGY, PREFIXES
+from her2kg.namespaces import BASE, ONTOLOGY, PREFIXES
 from her2kg.turtle import Triple, module_iri, parse_turtle, write_turtle
 
 ROOT_FILE = "her2kg.ttl"
 CATALOG_FILE = "catalog-v001.xml"
 _IMPORTS = f"<{PREFIXES['owl']}imports>"
+_TYPE = f"<{PREFIXES['rdf']}type>"
+_OURS = f"<{BASE}"
+_PROPERTY_TYPES = {
+    f"<{PREFIXES['owl']}{kind}Property>" for kind in ("Object", "Datatype", "Annotation")
+}
 
 
 def format_tree(root: Path, *, check: bool) -> list[Path]:
-    """Format every Turtle file under `root`/ontology and renew the imports and the catalog.
+    """Format every Turtle file under `root`/ontology and renew all imports and the catalog.
 
     Shape: the files that were (with `check`: would be) changed, sorted; second run gives none.
     Errors: DataError naming every file that is not Turtle, has no ontology IRI or repeats one;
@@ -65,10 +70,16 @@ def expected_files(root: Path) -> dict[Path, str]:
         raise DataError(problems)
 
     main = ontology / ROOT_FILE
+    modules = {
+        path: iri
+        for path, iri in iris.items()
+        if path != main and is_module(path.relative_to(ontology))
+    }
     if main in iris:
-        others = {path: iri for path, iri in iris.items() if path != main}
-        modules = {iri for path, iri in others.items() if is_module(path.relative_to(ontology))}
-        files[main] = _with_imports(files[main], iris[main], modules)
+        needed = _needed_imports({iri: files[path] for path, iri in modules.items()})
+        for path, iri in modules.items():
+            files[path] = _with_imports(files[path], iri, needed[iri])
+        files[main] = _with_imports(files[main], iris[main], set(modules.values()))
     texts = {path: write_turtle(triples) for path, triples in files.items()}
     texts[ontology / CATALOG_FILE] = _catalog(
         {iri: path.relative_to(ontology).as_posix() for path, iri in iris.items()}
@@ -76,9 +87,32 @@ def expected_files(root: Path) -> dict[Path, str]:
     return texts
 
 
-def _with_imports(triples: set[Triple], root: str, modules: set[str]) -> set[Triple]:
+def _needed_imports(modules: dict[str, set[Triple]]) -> dict[str, set[str]]:
+    """Say which modules each module needs: those that declare the terms it uses.
+
+    OWL tools read an axiom right only if its properties are declared before it. A module that
+    declares properties therefore imports no other kind, so that the others find it complete.
+    """
+    home, with_properties = {}, set()
+    for iri, triples in modules.items():
+        for subject, predicate, value in triples:
+            if predicate == _TYPE and subject.startswith(_OURS):
+                home[subject] = iri
+                if value in _PROPERTY_TYPES:
+                    with_properties.add(iri)
+    needed = {
+        iri: {home[term] for triple in triples for term in triple if term in home} - {iri}
+        for iri, triples in modules.items()
+    }
+    return {
+        iri: found & with_properties if iri in with_properties else found
+        for iri, found in needed.items()
+    }
+
+
+def _with_imports(triples: set[Triple], ontology: str, modules: set[str]) -> set[Triple]:
     """Replace the imports of our own modules; an import from elsewhere stays."""
-    subject = f"<{root}>"
+    subject = f"<{ontology}>"
     kept = {
         t for t in triples if t[:2] != (subject, _IMPORTS) or not t[2].startswith(f"<{ONTOLOGY}/")
     }

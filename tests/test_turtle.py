@@ -321,6 +321,29 @@ def test_format_tree_follows_a_new_and_a_removed_regimen(tree):
     assert "regimens/tchp" in text and "regimens/thp" not in text
 
 
+def test_format_tree_imports_the_modules_that_declare_what_a_module_uses(tree):
+    folder = tree / "ontology"
+    prefix = (
+        "@prefix : <https://w3id.org/her2kg#> . @prefix dcterms: <http://purl.org/dc/terms/> .\n"
+    )
+    schema = ontology("/schema").replace("    .", ".") + prefix
+    schema += ":hasDrug a owl:ObjectProperty . :Drug a owl:Class ; dcterms:source :source_a ."
+    (folder / "schema.ttl").write_text(schema)
+    (folder / "sources.ttl").write_text(ontology("/sources") + prefix + ":source_a a :Source .")
+    thp = ontology("/regimens/thp") + prefix + ":thp :hasDrug :x ; dcterms:source :source_a ."
+    (folder / "regimens/thp.ttl").write_text(thp)
+    format_tree(tree, check=False)
+    imported = [
+        line.split("her2kg/")[1].rstrip("> ;")
+        for line in (folder / "regimens/thp.ttl").read_text().splitlines()
+        if "owl:imports" in line
+    ]
+    assert imported == ["schema", "sources"]
+    # Declarations must be complete before any module is read, so their module imports none.
+    assert "owl:imports" not in (folder / "schema.ttl").read_text()
+    assert format_tree(tree, check=False) == []
+
+
 def test_format_tree_leaves_no_temporary_file_and_keeps_the_mode(tree):
     path = tree / "ontology/schema.ttl"
     path.write_text(path.read_text() + "\n\n")
