@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -204,19 +205,8 @@ class Evaluator:
         Units: as the property names of the ontology say.
         Source: queries/derivation, queries/inference, queries/eligibility
         """
-        from rdflib import Literal, URIRef
-
-        patient = URIRef(record.iri)
-        triples = to_triples(record, self.names)
-        mark = (patient, URIRef(BASE + "isUnderEvaluation"), Literal(True))
-        with self._lock:
-            self.engine.add([*triples, mark])
-            try:
-                rules.run_folder(self.engine, "derivation")
-                rules.infer(self.engine)
-                facts = _Facts(self, record.iri, as_of)
-            finally:
-                self.engine.remove_subjects({triple[0] for triple in triples})
+        with self._inferred(record):
+            facts = _Facts(self, record.iri, as_of)
         bases, jurisdictions = tuple(bases), tuple(jurisdictions)
         wanted = None if regimens is None else set(regimens)
         return Answers(
@@ -232,6 +222,39 @@ class Evaluator:
             not_interpreted=record.not_interpreted,
             names=self.names,
         )
+
+    @contextmanager
+    def _inferred(self, record: Record) -> Iterator[list[Any]]:
+        """Hold a record in the graph, with what is derived and inferred from it."""
+        from rdflib import Literal, URIRef
+
+        triples = to_triples(record, self.names)
+        mark = (URIRef(record.iri), URIRef(BASE + "isUnderEvaluation"), Literal(True))
+        with self._lock:
+            self.engine.add([*triples, mark])
+            try:
+                rules.run_folder(self.engine, "derivation")
+                rules.infer(self.engine)
+                yield triples
+            finally:
+                self.engine.remove_subjects({triple[0] for triple in triples})
+
+    def decided(self, record: Record) -> tuple[list[Any], dict[tuple[str, str], str]]:
+        """What the rules decide of a record, and the facts that they decide it from.
+
+        Shape: triples, stated and derived, as rdflib terms; (individual, class) -> met, unmet or
+        conflicting, for the patient, the courses and the toxicity episodes.
+        Source: queries/system/individual-facts.rq, queries/system/decided-classes.rq
+        """
+        statuses: dict[tuple[str, str], str] = {}
+        with self._inferred(record) as triples:
+            facts = self.engine.construct(rules.system("individual-facts.rq"))
+            rows = self.engine.select(rules.system("decided-classes.rq")).rows
+        for individual, iri, status in rows:
+            known = statuses.setdefault((str(individual), str(iri)), status)
+            if known != status:
+                statuses[str(individual), str(iri)] = "conflicting"
+        return [*triples, *facts], statuses
 
     def _verdicts(
         self,

@@ -234,6 +234,33 @@ class KnowledgeGraph:
             regimens=wanted,
         )
 
+    def decided(self, record: Record) -> tuple[list[Any], dict[tuple[str, str], str]]:
+        """What the rules decide of a record, class by class, and the facts they decide it from.
+
+        Shape: triples, stated and derived; (individual, class) -> met, unmet or conflicting.
+        """
+        return self._evaluator.decided(record)
+
+    def reasoner(
+        self, patient: str | Path | bytes | Mapping[str, Any] | PatientRecord | Record | None = None
+    ) -> Any:
+        """An owlready2 world with the class axioms and, if given, a patient with derived facts.
+
+        >>> import owlready2
+        >>> world = KnowledgeGraph().reasoner()
+        >>> world.search_one(iri="*#Her2PositivePatient").label
+        ['HER2-positive']
+
+        Shape: owlready2.World; `owlready2.sync_reasoner_hermit(world)` classifies it.
+        Errors: DataError for a record with problems; EngineError on a remote endpoint.
+        """
+        from her2kg import reasoning
+
+        reasoning.require_embedded(self._remote)
+        if patient is not None and not isinstance(patient, Record):
+            patient = self.record(patient)
+        return reasoning.world(self, patient)
+
     def _territories(self, given: Iterable[str] | None) -> tuple[str, ...]:
         rows = self._jurisdictions
         if given is None:

@@ -1,0 +1,363 @@
+"""HermiT, kept running: which classes follow for an individual, and from which axioms.
+
+The reasoner and the OWL API are those that owlready2 ships; JPype runs them in this process, so
+that the class axioms are read once and each patient costs only the tests. HermiT answers yes or no
+to one question, "can this be true?"; the three values of a class are three pairs of such answers.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rdflib import OWL, RDF, XSD, BNode, Graph, URIRef
+from rdflib.collection import Collection as RdfList
+
+from her2kg.errors import EngineError
+
+Individual = str
+Literal = tuple[Individual, str]  # an individual and a class
+
+_CHUNK = 60  # literals refuted by one test; more make its search long
+_CHUNK_MILLISECONDS = 4_000
+_TEST_MILLISECONDS = 120_000
+NO_JAVA = (
+    "HermiT needs Java, and none was found; install a Java runtime, version 11 or later "
+    "(on Debian: apt install default-jre-headless), or name its folder in JAVA_HOME"
+)
+
+
+def start_java() -> None:
+    """Start the Java machine of this process with HermiT and its OWL API; once is enough.
+
+    Errors: EngineError if there is no Java.
+    """
+    import jpype
+
+    if jpype.isJVMStarted():
+        return
+    import owlready2
+
+    home = Path(owlready2.__file__).parent / "hermit"
+    try:
+        jpype.startJVM("-Xmx4g", "-Xss16m", classpath=[str(home), str(home / "HermiT.jar")])
+    except (jpype.JVMNotFoundException, OSError) as error:
+        raise EngineError(NO_JAVA) from error
+
+
+class Hermit:
+    """HermiT with the class axioms of the knowledge loaded.
+
+    `axioms` are the triples of the class and property axioms and the value individuals.
+
+    Errors: EngineError if there is no Java or the axioms are outside OWL 2 DL.
+    """
+
+    def __init__(self, axioms: Iterable[tuple[Any, Any, Any]]) -> None:
+        start_java()
+        from jpype import JClass
+
+        self._class = JClass
+        self._manager = JClass("org.semanticweb.owlapi.apibinding.OWLManager")
+        self.ontology = self._load(axioms)
+        self._factory = self.ontology.getOWLOntologyManager().getOWLDataFactory()
+        self._iri = JClass("org.semanticweb.owlapi.model.IRI").create
+        # None stands for owl:topObjectProperty and the like, which no record states.
+        self._objects = {str(p.getIRI()) for p in self.ontology.getObjectPropertiesInSignature()}
+        self._datas = {str(p.getIRI()) for p in self.ontology.getDataPropertiesInSignature()}
+        self._configuration = JClass("org.semanticweb.HermiT.Configuration")()
+        self._reasoner_class = JClass("org.semanticweb.HermiT.Reasoner")
+        try:
+            self._reasoner = self._reasoner_class(self._configuration, self.ontology)
+        except Exception as error:
+            raise EngineError(f"HermiT cannot read the axioms: {error}") from error
+        self._atomic = JClass("org.semanticweb.HermiT.model.AtomicConcept")
+        self.depth = self._depths()
+        self._named = JClass("org.semanticweb.HermiT.model.Individual")
+        self._task = JClass(
+            "org.semanticweb.HermiT.tableau.ReasoningTaskDescription"
+        ).isABoxSatisfiable()
+        self._view = JClass("org.semanticweb.HermiT.tableau.ExtensionTable$View").TOTAL
+
+    def _load(self, triples: Iterable[tuple[Any, Any, Any]]) -> Any:
+        graph = Graph()
+        for triple in triples:
+            graph.add(triple)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "axioms.owl"
+            graph.serialize(str(path), format="xml", encoding="utf-8")
+            file = self._class("java.io.File")(str(path))
+            return self._manager.createOWLOntologyManager().loadOntologyFromOntologyDocument(file)
+
+    def _depths(self) -> dict[str, int]:
+        """How many definitions each class stands on: what it is made of comes before it."""
+        used = {
+            str(each.getIRI()): {
+                str(c.getIRI())
+                for axiom in self.ontology.getEquivalentClassesAxioms(each)
+                for c in axiom.getClassesInSignature()
+            }
+            - {str(each.getIRI())}
+            for each in self.ontology.getClassesInSignature()
+        }
+        depth: dict[str, int] = {}
+
+        def of(iri: str) -> int:
+            if iri not in depth:
+                depth[iri] = 0  # stands while a cycle is walked
+                depth[iri] = max((1 + of(each) for each in used.get(iri, ())), default=0)
+            return depth[iri]
+
+        for iri in used:
+            of(iri)
+        return depth
+
+    # Knowledge alone
+
+    def is_consistent(self) -> bool:
+        """Say whether the axioms can all be true together."""
+        return bool(self._reasoner.isConsistent())
+
+    def unsatisfiable_classes(self) -> list[str]:
+        """Classes that nothing can belong to; classifies, which takes some ten seconds."""
+        found = self._reasoner.getUnsatisfiableClasses().getEntitiesMinusBottom()
+        return sorted(str(each.getIRI()) for each in found)
+
+    def superclasses(self) -> dict[str, set[str]]:
+        """All named superclasses of each class, inferred; classifies.
+
+        Shape: IRI -> IRIs, the class itself and owl:Thing left out.
+        """
+        found = {}
+        for each in self.ontology.getClassesInSignature():
+            uppers = self._reasoner.getSuperClasses(each, False).getFlattened()
+            same = self._reasoner.getEquivalentClasses(each).getEntities()
+            names = {str(c.getIRI()) for group in (uppers, same) for c in group}
+            found[str(each.getIRI())] = names - {str(each.getIRI()), str(OWL.Thing)}
+        return found
+
+    # One patient
+
+    def axioms(self, triples: Iterable[tuple[Any, Any, Any]]) -> list[Any]:
+        """The facts of a patient as axioms of the OWL API; annotations are left out.
+
+        Shape: class, property and difference assertions; a complete list is a maximum cardinality.
+        """
+        graph = Graph()
+        for triple in triples:
+            graph.add(triple)
+        found = []
+        for subject, predicate, value in graph:
+            if isinstance(subject, BNode):
+                continue
+            axiom = self._assertion(graph, subject, predicate, value)
+            if axiom is not None:
+                found.append(axiom)
+        for node in graph.subjects(RDF.type, OWL.AllDifferent):
+            cells = graph.value(node, OWL.distinctMembers) or graph.value(node, OWL.members)
+            members = self._set(self._individual(each) for each in RdfList(graph, cells))
+            found.append(self._factory.getOWLDifferentIndividualsAxiom(members))
+        return found
+
+    def _assertion(self, graph: Graph, subject: Any, predicate: Any, value: Any) -> Any:
+        f, individual = self._factory, self._individual(subject)
+        if predicate == RDF.type and isinstance(value, BNode):
+            number = int(graph.value(value, OWL.maxCardinality))
+            of = f.getOWLObjectProperty(self._iri(str(graph.value(value, OWL.onProperty))))
+            limit = f.getOWLObjectMaxCardinality(number, of)
+            return f.getOWLClassAssertionAxiom(limit, individual)
+        if predicate == RDF.type:
+            return (
+                None
+                if value == OWL.NamedIndividual
+                else f.getOWLClassAssertionAxiom(self._named_class(str(value)), individual)
+            )
+        if str(predicate) in self._objects and isinstance(value, URIRef):
+            of = f.getOWLObjectProperty(self._iri(str(predicate)))
+            return f.getOWLObjectPropertyAssertionAxiom(of, individual, self._individual(value))
+        if str(predicate) in self._datas:
+            kind = f.getOWLDatatype(self._iri(str(value.datatype or XSD.string)))
+            of = f.getOWLDataProperty(self._iri(str(predicate)))
+            literal = f.getOWLLiteral(str(value), kind)
+            return f.getOWLDataPropertyAssertionAxiom(of, individual, literal)
+        return None
+
+    def _individual(self, iri: Any) -> Any:
+        return self._factory.getOWLNamedIndividual(self._iri(str(iri)))
+
+    def _named_class(self, iri: str) -> Any:
+        return self._factory.getOWLClass(self._iri(iri))
+
+    def _set(self, items: Iterable[Any]) -> Any:
+        found = self._class("java.util.HashSet")()
+        for item in items:
+            found.add(item)
+        return found
+
+    def statuses(
+        self,
+        facts: list[Any],
+        literals: Collection[Literal],
+        expected: Mapping[Literal, str] | None = None,
+    ) -> dict[Literal, str] | None:
+        """Say for each individual and class what follows from the axioms and `facts`.
+
+        A class is met if its negation is impossible, unmet if it is impossible itself, unknown if
+        a model was found for each. `expected` only orders the tests: nothing is taken from it.
+
+        Shape: (individual, class) -> met, unmet or unknown; None where the facts contradict the
+        axioms, so that everything follows. `facts` as `axioms` gives them.
+        Errors: EngineError if a single test takes more than two minutes.
+        """
+        search = _Search(self, facts, literals)
+        search.prove_expected(expected or {})
+        # What was proven makes this test quick; without any model it was proven of nothing.
+        if not search.model(None):
+            return None
+        search.decide_rest()
+        return search.result()
+
+    def possible(
+        self, facts: list[Any], extra: Any = None, *, milliseconds: int = _TEST_MILLISECONDS
+    ) -> Any:
+        """A model of the axioms, the facts and one more axiom, or None if there is none.
+
+        Shape: the tableau of HermiT and the nodes of the named individuals in it.
+        """
+        self._configuration.individualTaskTimeout = milliseconds
+        tableau = self._reasoner.getTableau([*facts, extra] if extra is not None else facts)
+        nodes = self._class("java.util.HashMap")()
+        return tableau, nodes
+
+    def negation(self, literal: Literal) -> Any:
+        """The class expression that the individual of a literal is outside its class."""
+        return self._factory.getOWLObjectComplementOf(self._named_class(literal[1]))
+
+
+class _Search:
+    """Collects what the models of one patient show, until every literal is settled."""
+
+    def __init__(self, hermit: Hermit, facts: list[Any], literals: Collection[Literal]) -> None:
+        self.hermit, self.facts = hermit, list(facts)
+        self.literals = set(literals)
+        # What a patient is rests on the courses, and they on their episodes: the longest IRI first.
+        self.individuals = sorted({individual for individual, _ in literals}, key=len, reverse=True)
+        self.seen_true: set[Literal] = set()
+        self.seen_false: set[Literal] = set()
+        self.proven: dict[Literal, str] = {}
+
+    def model(self, axiom: Any, milliseconds: int = _TEST_MILLISECONDS) -> bool:
+        """Look for a model with the axiom; note what each literal is in it."""
+        from jpype import JException
+
+        h = self.hermit
+        tableau, nodes = h.possible(self.facts, axiom, milliseconds=milliseconds)
+        keys = {each: h._named.create(each) for each in self.individuals}
+        for key in keys.values():
+            nodes.put(key, None)
+        try:
+            found = tableau.isSatisfiable(True, True, None, None, None, None, nodes, h._task)
+        except JException as error:
+            if "Timeout" in str(error) or "TimeOut" in type(error).__name__:
+                raise TimeoutError from error
+            raise
+        if not found:
+            return False
+        true = set()
+        for individual, key in keys.items():
+            labels = self._labels(tableau, nodes.get(key).getCanonicalNode())
+            true |= {(individual, label) for label in labels}
+        self.seen_true |= true & self.literals
+        self.seen_false |= self.literals - true
+        return True
+
+    def _labels(self, tableau: Any, node: Any) -> set[str]:
+        from jpype import JBoolean
+
+        table = tableau.getExtensionManager().getBinaryExtensionTable()
+        retrieval = table.createRetrieval(JBoolean[:]([False, True]), self.hermit._view)
+        retrieval.getBindingsBuffer()[1] = node
+        retrieval.open()
+        found = set()
+        while not retrieval.afterLast():
+            concept = retrieval.getTupleBuffer()[0]
+            if isinstance(concept, self.hermit._atomic):
+                found.add(str(concept.getIRI()))
+            retrieval.next()
+        return found
+
+    def opposite(self, literal: Literal, status: str) -> Any:
+        """The class expression by which a model would show that the status does not follow."""
+        h = self.hermit
+        return h.negation(literal) if status == "met" else h._named_class(literal[1])
+
+    def possible(self, literal: Literal, status: str) -> bool:
+        return (
+            status == "met"
+            and literal not in self.seen_false
+            or (status == "unmet" and literal not in self.seen_true)
+        )
+
+    def prove_expected(self, expected: Mapping[Literal, str]) -> None:
+        """Refute many opposites by one test each: none of them can be true."""
+        for individual in self.individuals:
+            waiting = sorted(
+                (
+                    (literal, status)
+                    for literal, status in expected.items()
+                    if literal in self.literals and literal[0] == individual
+                ),
+                key=lambda pair: (self.hermit.depth.get(pair[0][1], 0), pair),
+            )
+            while waiting:
+                waiting = [pair for pair in waiting if self.possible(*pair)]
+                chunk = list(islice(waiting, _CHUNK))
+                if not chunk:
+                    break
+                try:
+                    refuted = not self.model(self.any_of(individual, chunk), _CHUNK_MILLISECONDS)
+                except TimeoutError:
+                    waiting = waiting[len(chunk) :]  # left to the single tests
+                    continue
+                if refuted:
+                    for literal, status in chunk:
+                        self.prove(literal, status)
+                    waiting = waiting[len(chunk) :]
+
+    def prove(self, literal: Literal, status: str) -> None:
+        """Note what follows; as a fact of later tests it spares HermiT to find it again."""
+        h, (individual, iri) = self.hermit, literal
+        self.proven[literal] = status
+        known = h._named_class(iri) if status == "met" else h.negation(literal)
+        self.facts.append(h._factory.getOWLClassAssertionAxiom(known, h._individual(individual)))
+
+    def any_of(self, individual: Individual, chunk: list[tuple[Literal, str]]) -> Any:
+        h = self.hermit
+        parts = h._set(self.opposite(literal, status) for literal, status in chunk)
+        whole = h._factory.getOWLObjectUnionOf(parts) if parts.size() > 1 else next(iter(parts))
+        return h._factory.getOWLClassAssertionAxiom(whole, h._individual(individual))
+
+    def decide_rest(self) -> None:
+        """Test one by one what no model has shown both ways."""
+        for literal in sorted(
+            self.literals, key=lambda pair: (self.hermit.depth.get(pair[1], 0), pair)
+        ):
+            if literal in self.proven:
+                continue
+            for status in ("met", "unmet"):
+                if not self.possible(literal, status):
+                    continue
+                try:
+                    if not self.model(self.any_of(literal[0], [(literal, status)])):
+                        self.prove(literal, status)
+                except TimeoutError as error:
+                    seconds = _TEST_MILLISECONDS // 1000
+                    raise EngineError(
+                        f"HermiT did not decide {literal[1]} for {literal[0]} in {seconds} seconds"
+                    ) from error
+
+    def result(self) -> dict[Literal, str]:
+        return {literal: self.proven.get(literal, "unknown") for literal in self.literals}
