@@ -173,7 +173,7 @@ class Hermit:
             return (
                 None
                 if value == OWL.NamedIndividual
-                else f.getOWLClassAssertionAxiom(self._named_class(str(value)), individual)
+                else f.getOWLClassAssertionAxiom(self.named_class(str(value)), individual)
             )
         if str(predicate) in self._objects and isinstance(value, URIRef):
             of = f.getOWLObjectProperty(self._iri(str(predicate)))
@@ -188,7 +188,8 @@ class Hermit:
     def _individual(self, iri: Any) -> Any:
         return self._factory.getOWLNamedIndividual(self._iri(str(iri)))
 
-    def _named_class(self, iri: str) -> Any:
+    def named_class(self, iri: str) -> Any:
+        """A class of the OWL API by its IRI."""
         return self._factory.getOWLClass(self._iri(iri))
 
     def _set(self, items: Iterable[Any]) -> Any:
@@ -232,9 +233,42 @@ class Hermit:
         nodes = self._class("java.util.HashMap")()
         return tableau, nodes
 
+    def assertion(self, expression: Any, individual: str) -> Any:
+        """The axiom that an individual belongs to a class expression."""
+        return self._factory.getOWLClassAssertionAxiom(expression, self._individual(individual))
+
+    def can_all_be_true(self, axioms: Iterable[Any]) -> bool:
+        """Say whether axioms have a model, on their own and without the ontology."""
+        ontology = self._manager.createOWLOntologyManager().createOntology(self._set(axioms))
+        reasoner = self._reasoner_class(self._configuration, ontology)
+        try:
+            return bool(reasoner.isConsistent())
+        finally:
+            reasoner.dispose()
+
+    def axioms_about(self, iri: str) -> list[Any]:
+        """Logical axioms that speak of a class or individual; of a property what it is itself.
+
+        That a property is functional belongs to it; each criterion that uses it does not.
+        """
+        f, name = self._factory, self._iri(iri)
+        found = []
+        if iri in self._objects or iri in self._datas:
+            of = (
+                f.getOWLObjectProperty(name) if iri in self._objects else f.getOWLDataProperty(name)
+            )
+            axioms = self.ontology.getReferencingAxioms(of)
+            types = self._class("org.semanticweb.owlapi.model.AxiomType").RBoxAxiomTypes
+            found = [axiom for axiom in axioms if axiom.isOfType(types)]
+        else:
+            for entity in (f.getOWLClass(name), f.getOWLNamedIndividual(name)):
+                axioms = self.ontology.getReferencingAxioms(entity)
+                found += [axiom for axiom in axioms if axiom.isLogicalAxiom()]
+        return sorted(found, key=str)
+
     def negation(self, literal: Literal) -> Any:
         """The class expression that the individual of a literal is outside its class."""
-        return self._factory.getOWLObjectComplementOf(self._named_class(literal[1]))
+        return self._factory.getOWLObjectComplementOf(self.named_class(literal[1]))
 
 
 class _Search:
@@ -292,7 +326,7 @@ class _Search:
     def opposite(self, literal: Literal, status: str) -> Any:
         """The class expression by which a model would show that the status does not follow."""
         h = self.hermit
-        return h.negation(literal) if status == "met" else h._named_class(literal[1])
+        return h.negation(literal) if status == "met" else h.named_class(literal[1])
 
     def possible(self, literal: Literal, status: str) -> bool:
         return (
@@ -331,14 +365,14 @@ class _Search:
         """Note what follows; as a fact of later tests it spares HermiT to find it again."""
         h, (individual, iri) = self.hermit, literal
         self.proven[literal] = status
-        known = h._named_class(iri) if status == "met" else h.negation(literal)
-        self.facts.append(h._factory.getOWLClassAssertionAxiom(known, h._individual(individual)))
+        known = h.named_class(iri) if status == "met" else h.negation(literal)
+        self.facts.append(h.assertion(known, individual))
 
     def any_of(self, individual: Individual, chunk: list[tuple[Literal, str]]) -> Any:
         h = self.hermit
         parts = h._set(self.opposite(literal, status) for literal, status in chunk)
         whole = h._factory.getOWLObjectUnionOf(parts) if parts.size() > 1 else next(iter(parts))
-        return h._factory.getOWLClassAssertionAxiom(whole, h._individual(individual))
+        return h.assertion(whole, individual)
 
     def decide_rest(self) -> None:
         """Test one by one what no model has shown both ways."""
