@@ -207,6 +207,56 @@ def explain(
 
 
 @app.command()
+def reason(
+    patient: _Patient,
+    why: Annotated[
+        str | None,
+        typer.Option(
+            "--why",
+            metavar="CLASS",
+            help="Explain one class: criteria, and axioms of the reasoner.",
+        ),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every class, not only what is met or differs.")
+    ] = False,
+    reasoner: Annotated[
+        str, typer.Option("--reasoner", metavar="NAME", help="hermit; others are refused with why.")
+    ] = "hermit",
+    format: _Format = Format.table,
+) -> None:
+    """What HermiT says of a patient beside what the rules say; exit 1 if they differ.
+
+    Needs Java.
+    """
+    from her2kg import reasoning, render_reason
+
+    reasoning.accept(reasoner)
+    kg = load_graph()
+    record = kg.record(sys.stdin.buffer.read() if patient == "-" else Path(patient))
+    running = reasoning.Reasoner(kg)
+    if why is not None:
+        found = running.explain(record, why)
+        _write(
+            format,
+            table=lambda screen: render_reason.justification_table(found, screen),
+            csv=lambda: render_reason.justification_csv(found),
+            json=lambda: render_reason.justification_json(found),
+        )
+        raise typer.Exit(0 if found.rules == found.reasoner else 1)
+    compared = running.compare(record)
+    _write(
+        format,
+        table=lambda screen: render_reason.comparison_table(compared, screen, every=every),
+        csv=lambda: render_reason.comparison_csv(compared),
+        json=lambda: render_reason.comparison_json(compared),
+    )
+    number = len(compared.differences)
+    say(f"{number or 'no'} difference{'' if number == 1 else 's'}")
+    raise typer.Exit(1 if number else 0)
+
+
+@app.command()
 def show(
     term: Annotated[
         str,

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from her2kg import rules
-from her2kg.errors import EngineError
+from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean
 from her2kg.hermit import Hermit, Literal
+from her2kg.justification import classes_in, justification, render
 from her2kg.namespaces import BASE, ONTOLOGY
+from her2kg.trace import Step, Tracer
 
 if TYPE_CHECKING:
     from her2kg.knowledge import KnowledgeGraph
@@ -58,6 +60,24 @@ class Comparison:
         return tuple(each for each in self.memberships if not each.agree)
 
 
+@dataclass(frozen=True)
+class Justification:
+    """Why a class is met, unmet or unknown: criteria by the rules, axioms by the reasoner.
+
+    Shape: `reasons` are (depth, step), each after what it is part of; `axioms` a minimal set, in
+    Manchester syntax, facts of the patient last; `classes` the classes they speak of.
+    """
+
+    patient: str
+    class_: str
+    label: str
+    rules: str
+    reasoner: str
+    reasons: tuple[tuple[int, Step], ...]
+    axioms: tuple[str, ...]
+    classes: frozenset[str]
+
+
 class Reasoner:
     """HermiT with the class axioms of a knowledge graph, kept running for many patients.
 
@@ -70,11 +90,20 @@ class Reasoner:
 
     @cached_property
     def _kinds(self) -> dict[str, list[str]]:
-        """Defined classes below each kind of individual."""
+        """Classes that are defined or used, below each kind of individual."""
         found: dict[str, list[str]] = {}
-        for kind, iri in self._kg.engine.select(rules.system("classes-of-kind.rq")).rows:
+        for kind, iri, _ in self._rows:
             found.setdefault(str(kind), []).append(str(iri))
         return found
+
+    @cached_property
+    def _rows(self) -> list[tuple[Any, ...]]:
+        return self._kg.engine.select(rules.system("classes-of-kind.rq")).rows
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Labels by IRI: of the classes, and of all that has a name."""
+        return {**self._kg.names.labels, **{str(iri): label for _, iri, label in self._rows}}
 
     def literals(self, triples: Iterable[tuple[Any, Any, Any]]) -> list[Literal]:
         """Each individual of a patient with each class that can be said of it."""
@@ -100,13 +129,58 @@ class Reasoner:
                 Membership(
                     individual.removeprefix(BASE),
                     iri.removeprefix(BASE),
-                    self._kg.names.labels.get(iri, iri),
+                    self.labels.get(iri, iri),
                     decided.get((individual, iri), "unknown"),
                     "inconsistent" if found is None else found[individual, iri],
                 )
                 for individual, iri in sorted(set(literals))
             ),
         )
+
+    def explain(self, record: Record, name: str) -> Justification:
+        """Say why a class is met, unmet or unknown, by the rules and by the reasoner.
+
+        Errors: UnknownTerm if the knowledge defines no such class of patients; DataError if the
+        facts of the record contradict each other.
+        """
+        iri = self._class(name)
+        triples, decided = self._kg.decided(record)
+        literal = (record.iri, iri)
+        facts = self.hermit.axioms(triples)
+        found = self.hermit.statuses(facts, [literal], decided)
+        if found is None:
+            given = Fact("facts that contradict each other")
+            raise DataError([Problem(record.model.id, given, "a record that can be true")])
+        axioms: list[Any] = []
+        if found[literal] != "unknown":
+            axioms = justification(self.hermit, facts, literal, found[literal])
+        return Justification(
+            patient=record.model.id,
+            class_=iri.removeprefix(BASE),
+            label=self.labels.get(iri, iri),
+            rules=decided.get(literal, "unknown"),
+            reasoner=found[literal],
+            reasons=tuple(self._tracer.steps(record.iri, iri, decided, triples)),
+            axioms=tuple(render(axioms)),
+            classes=frozenset(each.removeprefix(BASE) for each in classes_in(axioms)),
+        )
+
+    @cached_property
+    def _tracer(self) -> Tracer:
+        return Tracer(self._kg, self.labels)
+
+    def _class(self, name: str) -> str:
+        """The IRI of a class of patients by its local name, prefixed name, IRI or label."""
+        known = {iri for iri in self._kinds[BASE + "Patient"]}
+        local = name.strip().removeprefix("her2kg:")
+        if BASE + local.removeprefix(BASE) in known:
+            return BASE + local.removeprefix(BASE)
+        labels = self.labels
+        found = [iri for iri in known if labels.get(iri, "").casefold() == name.strip().casefold()]
+        if len(found) == 1:
+            return found[0]
+        close = did_you_mean(local, sorted(iri.removeprefix(BASE) for iri in known))
+        raise UnknownTerm(name, "class of patients", close)
 
 
 def knowledge_axioms(kg: KnowledgeGraph) -> list[tuple[Any, Any, Any]]:
@@ -162,6 +236,27 @@ def world(kg: KnowledgeGraph, record: Record | None = None) -> Any:
         graph.serialize(str(path), format="nt", encoding="utf-8")
         made.get_ontology(path.as_uri()).load()
     return made
+
+
+# Reasoners that are asked for, and what each would silently leave out or get wrong.
+_UNSUITABLE = {
+    "elk": "it reads OWL 2 EL and leaves out limits of numbers, 'not' and 'or'",
+    "owlrl": "OWL 2 RL has no limits of numbers in definitions, so it finds no such member",
+    "reasonable": "OWL 2 RL has no limits of numbers in definitions, so it finds no such member",
+    "jfact": "it gives wrong members where a definition has limits of numbers",
+    "pellet": "its Java libraries need a newer Java than its own release",
+}
+SUITABLE = "hermit"
+
+
+def accept(name: str) -> None:
+    """Accept the name of a reasoner. Errors: DataError with why another one is refused."""
+    asked = name.strip().casefold()
+    if asked == SUITABLE:
+        return
+    why = _UNSUITABLE.get(asked)
+    given = Fact(f"{name}: {why}") if why else name
+    raise DataError([Problem("--reasoner", given, SUITABLE)])
 
 
 def require_embedded(remote: bool) -> None:
