@@ -372,31 +372,34 @@ class _Facts:
                     self.missing[iri].append(path)
         self._observed = evaluator._observer.observations(patient)
         self._composition = evaluator._parts
+        self._reasons: dict[tuple[Any, ...], Reason] = {}
 
-    def _parts(self, iri: Iri, source: str) -> tuple[Reason, ...]:
-        return tuple(
-            self._reason(
-                part, label, required, wanted, source, self._parts(part, source) if wanted else ()
-            )
-            for part, label, required, wanted in self._composition.get(iri, ())
-        )
+    def _reason(self, iri: Iri, label: str, required: str, wanted: bool, source: str) -> Reason:
+        """How the patient stands to a criterion that must, or must not, hold, with its parts.
 
-    def _reason(
-        self,
-        iri: Iri,
-        label: str,
-        required: str,
-        wanted: bool,
-        source: str,
-        parts: tuple[Reason, ...],
-    ) -> Reason:
-        """How the patient stands to a criterion that must, or must not, hold."""
+        Many claims share a criterion and its source, and so the reason.
+        """
+        key = (iri, label, required, wanted, source)
+        known = self._reasons.get(key)
+        if known is None:
+            known = self._reasons[key] = self._new_reason(*key)
+        return known
+
+    def _new_reason(self, iri: Iri, label: str, required: str, wanted: bool, source: str) -> Reason:
+        parts = self._composition.get(iri, ()) if wanted else ()
         status = self.status(iri)
         if not wanted:
             status = {"met": "unmet", "unmet": "met"}.get(status, status)
             label, required = f"not: {label}", f"Not: {required}"
-        observed = self._observed.get(iri, "not recorded")
-        return Reason(iri.local, label, required, observed, status, source, parts)
+        return Reason(
+            criterion=iri.local,
+            label=label,
+            required=required,
+            observed=self._observed.get(iri, "not recorded"),
+            status=status,
+            source=source,
+            parts=tuple(self._reason(*part, source) for part in parts),
+        )
 
     def status(self, iri: Iri) -> str:
         return self._status.get(iri, "unknown")
@@ -407,16 +410,13 @@ class _Facts:
         for criterion in claim.criteria:
             if not _counts(criterion, as_of):
                 continue
-            source = criterion.source or claim.source
-            parts = self._parts(criterion.iri, source) if criterion.wanted else ()
             reasons.append(
                 self._reason(
                     criterion.iri,
                     criterion.label,
                     criterion.required,
                     criterion.wanted,
-                    source,
-                    parts,
+                    criterion.source or claim.source,
                 )
             )
         return ClaimVerdict(

@@ -91,6 +91,11 @@ class OxigraphEngine:
                 f"{path} cannot be loaded: {error}; correct the file, then try again"
             ) from error
 
+    def load_kept(self, path: Path) -> None:
+        """Load what `dump` wrote; blank nodes keep their names, so that two files fit together."""
+        triples = self._ox.parse(path=str(path), format=self._ox.RdfFormat.N_TRIPLES)
+        self.store.bulk_extend(triples)
+
     def _term(self, term: Any) -> Any:
         from rdflib import BNode, URIRef
 
@@ -173,11 +178,13 @@ class OxigraphEngine:
 
         return [(back(t.subject), back(t.predicate), back(t.object)) for t in self._run(query)]
 
-    def dump(self, path: Path) -> None:
-        """Write every triple as N-Triples."""
-        self.store.dump(
-            str(path), format=self._ox.RdfFormat.N_TRIPLES, from_graph=self._ox.DefaultGraph()
-        )
+    def dump(self, first: Path, later: Path, query: str) -> None:
+        """Write every triple as N-Triples: what the CONSTRUCT query gives to `later`."""
+        apart = set(self._run(query))
+        triples = (quad.triple for quad in self.store)
+        form = self._ox.RdfFormat.N_TRIPLES
+        self._ox.serialize(apart, str(later), format=form)
+        self._ox.serialize((each for each in triples if each not in apart), str(first), format=form)
 
 
 class RdflibEngine:
@@ -190,6 +197,7 @@ class RdflibEngine:
 
         self._rdflib = rdflib
         self.graph = rdflib.Graph()
+        self._blank: dict[str, Any] = {}
 
     def load_file(self, path: Path) -> None:
         formats = {".ttl": "turtle", ".nt": "nt", ".rdf": "xml"}
@@ -199,6 +207,10 @@ class RdflibEngine:
             raise EngineError(
                 f"{path} cannot be loaded: {error}; correct the file, then try again"
             ) from error
+
+    def load_kept(self, path: Path) -> None:
+        """Load what OxigraphEngine.dump wrote; the blank nodes of two files fit together."""
+        self.graph.parse(str(path), format="nt", bnode_context=self._blank)
 
     def add(self, triples: Iterable[tuple[Any, Any, Any]]) -> None:
         for triple in triples:

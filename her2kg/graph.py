@@ -1,7 +1,8 @@
 """Find the ontology, load it into an engine, run what does not depend on a patient, hold it.
 
 The flattened form is kept in the user's cache folder under a hash of everything it was made from,
-so that only the first start after a change pays for it.
+so that only the first start after a change pays for it: in one file what verdicts need, in another
+what waits until a question is asked.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _split_modules(home: Path) -> tuple[list[Path], list[Path]]:
 def _fingerprint(home: Path) -> str:
     digest = hashlib.sha256()
     files, _ = _split_modules(home)
-    for folder in ("closure", "inference"):
+    for folder in ("closure", "inference", "system"):
         files += rules.rule_files(folder)
     files += sorted((QUERIES_HOME / "hygiene").glob("profile-*.rq"))
     for path in files:
@@ -96,16 +97,31 @@ def build(engine: OxigraphEngine | RdflibEngine, home: Path = ONTOLOGY_HOME) -> 
 
 
 class Deferred:
-    """Adds the modules that `load` leaves out, when it is first called.
+    """Adds what `load` leaves out, when it is first called.
 
     Errors: EngineError if a file cannot be read.
     """
 
-    def __init__(self, engine: OxigraphEngine | RdflibEngine, home: Path = ONTOLOGY_HOME) -> None:
+    def __init__(
+        self,
+        engine: OxigraphEngine | RdflibEngine,
+        home: Path = ONTOLOGY_HOME,
+        kept: Path | None = None,
+    ) -> None:
         self._engine = engine
+        self._home = home
+        self._kept = kept
         self._waiting = _split_modules(home)[1]
 
     def __call__(self) -> None:
+        if self._kept is not None:
+            if self._kept.is_file():
+                self._engine.load_kept(self._kept)
+            else:  # the cache was emptied since
+                builder = OxigraphEngine()
+                build(builder, self._home)
+                self._engine.add(builder.construct(rules.system("later.rq")))
+            self._kept = None
         while self._waiting:
             self._engine.load_file(self._waiting[0])
             del self._waiting[0]
@@ -113,31 +129,32 @@ class Deferred:
 
 def load(
     engine_name: str = "oxigraph", home: Path = ONTOLOGY_HOME
-) -> OxigraphEngine | RdflibEngine:
-    """An engine with all knowledge, from the cache where that is fresh.
+) -> tuple[OxigraphEngine | RdflibEngine, Deferred]:
+    """An engine with all that verdicts need, from the cache where that is fresh, and the rest.
 
     Errors: EngineError if a file cannot be read; DataError as in `build`.
     """
     if not module_files(home):
         raise DataError([Problem(str(home), "no ontology module", "a folder with her2kg.ttl")])
-    kept = cache_folder() / f"{_fingerprint(home)}.nt"
+    first = cache_folder() / f"{_fingerprint(home)}.nt"
+    later = first.with_suffix(".later.nt")
     engine = make_engine(engine_name)
-    if kept.is_file():
-        engine.load_file(kept)
-        return engine
+    if first.is_file() and later.is_file():
+        engine.load_kept(first)
+        return engine, Deferred(engine, home, later)
     builder = engine if isinstance(engine, OxigraphEngine) else OxigraphEngine()
     build(builder, home)
-    _keep(builder, kept)
+    _keep(builder, first, later)
     if builder is not engine:
         engine.add(builder.construct(rules.system("everything.rq")))
-    return engine
+    return engine, Deferred(engine, home)
 
 
-def _keep(engine: OxigraphEngine, target: Path) -> None:
-    """Write the flattened graph beside its name, then rename; a read-only cache is no error."""
+def _keep(engine: OxigraphEngine, first: Path, later: Path) -> None:
+    """Write the flattened graph, in two files; a read-only cache is no error."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary:
-            engine.dump(temporary)
+        first.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(first) as one, replacing(later) as two:
+            engine.dump(one, two, rules.system("later.rq"))
     except OSError:
         return

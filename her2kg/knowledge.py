@@ -94,13 +94,14 @@ class KnowledgeGraph:
     ) -> None:
         home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
         self._remote = endpoint is not None
-        self.engine = RemoteEngine(endpoint) if endpoint else graph.load(engine, home)
         # Neither this object nor the names may hold the other, or old graphs linger in memory.
-        self._deferred = (lambda: None) if endpoint else graph.Deferred(self.engine, home)
+        self.engine, self._deferred = (
+            (RemoteEngine(endpoint), lambda: None) if endpoint else graph.load(engine, home)
+        )
         self.names = Names(self.engine, load_codes=self._deferred)
 
     def complete(self) -> None:
-        """Load what the start leaves out because no verdict rests on it: the mappings."""
+        """Load what the start leaves out because no verdict rests on it."""
         self._deferred()
 
     @cached_property

@@ -188,6 +188,7 @@ def knowledge_axioms(kg: KnowledgeGraph) -> list[tuple[Any, Any, Any]]:
 
     Source: queries/system/reasoner-axioms.rq
     """
+    kg.complete()
     triples = kg.engine.construct(rules.system("reasoner-axioms.rq"))
     return _without_lists_of_others(triples)
 

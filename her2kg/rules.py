@@ -31,7 +31,7 @@ def _updates(folder: str, **header: str) -> tuple[str, ...]:
     return tuple(_CONSTRUCT.sub("INSERT", text, count=1) for text in chosen)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def system(name: str) -> str:
     """The text of a file of `queries/system/`."""
     return (QUERIES_HOME / "system" / name).read_text(encoding="utf-8")
@@ -46,20 +46,38 @@ def run_folder(engine: OxigraphEngine | RdflibEngine, folder: str) -> None:
 def infer(engine: OxigraphEngine | RdflibEngine) -> int:
     """Run the truth rules to a fixpoint on the individuals that are marked for evaluation.
 
-    What rests on contradictory facts is marked and left undecided: the rules run a second time
-    without it.
+    Who is judged by others, as a patient by her courses, has a turn after them. What rests on
+    contradictory facts is marked and left undecided: the rules run a second time without it.
 
     Shape: the number of rounds.
-    Source: queries/inference/*.rq (rules of stage `facts` once, of stage `propagation` repeatedly)
+    Source: queries/inference/*.rq: in each turn the rules of stage `facts` once, of `propagation`
+    repeatedly, of `last` once
     """
-    rounds = _fixpoint(engine)
+    rounds = _in_turns(engine)
     if engine.select(system("conflicts.rq")).rows[0][0]:
         engine.update(system("mark-conflicts.ru"))
-        rounds += _fixpoint(engine, after_each=system("drop-conflicting.ru"))
+        rounds += _in_turns(engine, after_each=system("drop-conflicting.ru"))
     return rounds
 
 
-def _fixpoint(engine: OxigraphEngine | RdflibEngine, after_each: str | None = None) -> int:
+def _in_turns(engine: OxigraphEngine | RdflibEngine, after_each: str | None = None) -> int:
+    rounds = 0
+    engine.update(system("turn-hold-back.ru"))
+    while True:
+        now, waiting = engine.select(system("turns.rq")).rows[0]
+        ring = waiting and not now
+        if ring:
+            engine.update(system("turn-all.ru"))
+        rounds += _fixpoint(engine, after_each, nested=ring)
+        if ring or not waiting:
+            engine.update(system("turn-end.ru"))
+            return rounds
+        engine.update(system("turn-next.ru"))
+
+
+def _fixpoint(
+    engine: OxigraphEngine | RdflibEngine, after_each: str | None, *, nested: bool
+) -> int:
     def run(updates: Iterable[str]) -> None:
         for update in updates:
             engine.update(update)
@@ -67,11 +85,13 @@ def _fixpoint(engine: OxigraphEngine | RdflibEngine, after_each: str | None = No
                 engine.update(after_each)
 
     count = system("inference-progress.rq")
+    stages = ("propagation", "nested") if nested else ("propagation",)
     run(_updates("inference", stage="facts"))
     before = (0, 0)
     for done in range(_ROUNDS):
         now = engine.select(count).rows[0]
         if now == before:
+            run(_updates("inference", stage="last"))
             return done
         # A rule reads memberships or refutations; it can derive more only where those grew.
         grown = [
@@ -81,7 +101,8 @@ def _fixpoint(engine: OxigraphEngine | RdflibEngine, after_each: str | None = No
         ]
         before = now
         for kind in grown:
-            run(_updates("inference", stage="propagation", reads=kind))
+            for stage in stages:
+                run(_updates("inference", stage=stage, reads=kind))
     raise RuntimeError("the truth rules found no fixpoint")
 
 
