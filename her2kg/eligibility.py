@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -189,6 +190,33 @@ class Evaluator:
                 caution.claims.append(claim)
         return {regimen: list(cautions.values()) for regimen, cautions in found.items()}
 
+    @contextmanager
+    def _evaluated(self, record: Record) -> Iterator[list[tuple[Any, Any, Any]]]:
+        """Keep a record and what the rules derive from it in the graph; give what it states."""
+        from rdflib import Literal, URIRef
+
+        triples = to_triples(record, self.names)
+        mark = (URIRef(record.iri), URIRef(BASE + "isUnderEvaluation"), Literal(True))
+        with self._lock:
+            self.engine.add([*triples, mark])
+            try:
+                rules.run_folder(self.engine, "derivation")
+                rules.infer(self.engine)
+                yield triples
+            finally:
+                self.engine.remove_subjects({triple[0] for triple in triples})
+
+    def facts(self, record: Record) -> list[tuple[Any, Any, Any]]:
+        """Every fact of a record, first those stated, then those derived, types included.
+
+        Source: queries/derivation, queries/inference, queries/system/evaluated-facts.rq
+        """
+        with self._evaluated(record) as stated:
+            found = self.engine.construct(rules.system("evaluated-facts.rq"))
+        known = {(s, p, getattr(o, "value", o)) for s, p, o in stated}
+        derived = [t for t in found if (*t[:2], getattr(t[2], "value", t[2])) not in known]
+        return stated + sorted(derived)
+
     def evaluate(
         self,
         record: Record,
@@ -204,19 +232,8 @@ class Evaluator:
         Units: as the property names of the ontology say.
         Source: queries/derivation, queries/inference, queries/eligibility
         """
-        from rdflib import Literal, URIRef
-
-        patient = URIRef(record.iri)
-        triples = to_triples(record, self.names)
-        mark = (patient, URIRef(BASE + "isUnderEvaluation"), Literal(True))
-        with self._lock:
-            self.engine.add([*triples, mark])
-            try:
-                rules.run_folder(self.engine, "derivation")
-                rules.infer(self.engine)
-                facts = _Facts(self, record.iri, as_of)
-            finally:
-                self.engine.remove_subjects({triple[0] for triple in triples})
+        with self._evaluated(record):
+            facts = _Facts(self, record.iri, as_of)
         bases, jurisdictions = tuple(bases), tuple(jurisdictions)
         wanted = None if regimens is None else set(regimens)
         return Answers(
