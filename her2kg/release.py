@@ -58,9 +58,11 @@ def _refuse_foreign(target: Path) -> None:
     """Refuse a target that is no folder, or that holds what no release has put there."""
     accepted = "a new or empty folder, or one that holds an earlier release; name another with -o"
     if target.is_dir():
-        found = {path.name for path in target.iterdir()}
-        sums = target / SUMS
-        known = {SUMS} | set(_names(sums.read_text(encoding="utf-8") if sums.is_file() else ""))
+        try:
+            found = {path.name for path in target.iterdir()}
+        except OSError as error:
+            raise DataError([Problem(str(target), Fact(str(error.strerror)), accepted)]) from None
+        known = {SUMS, *_summed(target / SUMS)}
         if found - known:
             given = Fact(f"a folder that holds {sorted(found - known)[0]}, which is no release")
             raise DataError([Problem(str(target), given, accepted)])
@@ -68,9 +70,11 @@ def _refuse_foreign(target: Path) -> None:
         raise DataError([Problem(str(target), Fact("a file"), accepted)])
 
 
-def _names(sums: str) -> Iterator[str]:
-    for line in sums.splitlines():
-        yield line.partition("  ")[2]
+def _summed(sums: Path) -> Iterator[str]:
+    """The names that a file of sums lists; none where there is no such file."""
+    if sums.is_file():
+        for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
+            yield line.partition("  ")[2]
 
 
 def artefacts(home: Path = ONTOLOGY_HOME) -> Iterable[Artefact]:

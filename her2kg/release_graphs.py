@@ -30,6 +30,7 @@ _TYPE, _ROOT = f"<{RDF}type>", f"<{ONTOLOGY}>"
 _CLASS, _SUBCLASS, _VERSION = f"<{OWL}Class>", f"<{RDFS}subClassOf>", f"<{OWL}versionIRI>"
 _LISTS = {f"<{RDF}first>", f"<{RDF}rest>", f"<{OWL}distinctMembers>", f"<{OWL}members>", _TYPE}
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_PAIRWISE = {f"<{OWL}disjointWith>", f"<{OWL}differentFrom>"}
 _VERDICTS = {"eligible": "eligibleFor", "undetermined": "undeterminedFor"}
 
 
@@ -129,9 +130,9 @@ def functional_syntax(turtle: str) -> str:
     from pyhornedowl.model import DisjointClasses
 
     ontology = pyhornedowl.open_ontology_from_string(convert(turtle, "turtle", "rdf-xml"), "rdf")
-    for members in _disjoint_sets(parse_turtle(turtle)):
+    for members in _listed(parse_turtle(turtle), "AllDisjointClasses"):
         # The reader knows no owl:AllDisjointClasses; without these lines they would be lost.
-        ontology.add_axiom(DisjointClasses([ontology.class_(iri) for iri in members]))
+        ontology.add_axiom(DisjointClasses([ontology.class_(term[1:-1]) for term in members]))
     for prefix, namespace in sorted(PREFIXES.items()):
         ontology.add_prefix_mapping(prefix, namespace)
     text = ontology.save_to_string("ofn")
@@ -139,29 +140,19 @@ def functional_syntax(turtle: str) -> str:
     return text
 
 
-def _disjoint_sets(triples: set[Triple]) -> list[list[str]]:
-    facts = {(s, p): o for s, p, o in triples if s.startswith("_:")}
-    sets = []
-    for node, predicate in facts:
-        if facts[node, predicate] != f"<{OWL}AllDisjointClasses>":
-            continue
-        members, cell = [], facts[node, f"<{OWL}members>"]
-        while cell != f"<{RDF}nil>":
-            members.append(facts[cell, f"<{RDF}first>"][1:-1])
-            cell = facts[cell, f"<{RDF}rest>"]
-        sets.append(members)
-    return sorted(sets)
-
-
 def _refuse_loss(turtle: str, functional: str) -> None:
-    """Read functional syntax back as triples and compare them with what was to be written."""
+    """Read functional syntax back and compare it with what was to be written."""
     import pyhornedowl
 
-    back = pyhornedowl.open_ontology_from_string(functional, "ofn").save_to_string("rdf")
-    given, got = parse_turtle(turtle), parse_turtle(convert(back, "rdf-xml", "nt"))
+    back = pyhornedowl.open_ontology_from_string(functional, "ofn")
+    given = parse_turtle(turtle)
+    got = parse_turtle(convert(back.save_to_string("rdf"), "rdf-xml", "nt"))
     lost = sorted(" ".join(t) for t in _ground(given) - _ground(got))
     short = _unnamed(given) - _unnamed(got)
     lost += [f"{count} times {predicate}" for predicate, count in sorted(short.items())]
+    # Its writer of RDF cuts sets of disjoint classes short; those are compared as they were read.
+    read = {frozenset(f"<{each}>" for each in _members(axiom)) for axiom in back.get_components()}
+    lost += [" ".join(sorted(each)) for each in _sets(given) if frozenset(each) not in read]
     if lost:
         raise EngineError(
             f"py-horned-owl lost {len(lost)} statements in functional syntax, such as {lost[0]}; "
@@ -169,8 +160,38 @@ def _refuse_loss(turtle: str, functional: str) -> None:
         )
 
 
+def _members(axiom: Any) -> list[Any]:
+    """What an axiom says of several terms, such as DisjointClasses; nothing for other axioms."""
+    members = getattr(axiom.component, "first", None)
+    return members if isinstance(members, list) else []
+
+
+def _listed(triples: set[Triple], kind: str) -> list[list[str]]:
+    """The members of each owl:AllDisjointClasses or owl:AllDifferent."""
+    facts = {(s, p): o for s, p, o in triples if s.startswith("_:")}
+    found = []
+    for (node, _), value in facts.items():
+        if value != f"<{OWL}{kind}>":
+            continue
+        heads = [facts.get((node, f"<{OWL}{name}>")) for name in ("members", "distinctMembers")]
+        terms, cell = [], heads[0] or heads[1] or f"<{RDF}nil>"
+        while cell != f"<{RDF}nil>":
+            terms.append(facts[cell, f"<{RDF}first>"])
+            cell = facts[cell, f"<{RDF}rest>"]
+        found.append(terms)
+    return sorted(found)
+
+
+def _sets(triples: set[Triple]) -> list[list[str]]:
+    """Every set or pair of terms that are stated to be disjoint or different."""
+    pairs = [[s, o] for s, p, o in triples if p in _PAIRWISE and s[0] == o[0] == "<"]
+    kinds = ("AllDisjointClasses", "AllDifferent")
+    return sorted([*pairs, *(each for kind in kinds for each in _listed(triples, kind))])
+
+
 def _ground(triples: set[Triple]) -> set[Triple]:
-    return {t for t in triples if not t[0].startswith("_:") and not t[2].startswith("_:")}
+    named = (t for t in triples if not t[0].startswith("_:") and not t[2].startswith("_:"))
+    return {t for t in named if t[1] not in _PAIRWISE}
 
 
 def _unnamed(triples: set[Triple]) -> Counter[str]:
@@ -216,6 +237,11 @@ def inferred(kg: KnowledgeGraph, triples: set[Triple], examples: Iterable[Path])
     people = {
         (s, _TYPE, f"<{OWL}NamedIndividual>") for s, p, o in added if p == _TYPE and s[0] == "<"
     }
+    above: dict[str, list[str]] = {}
+    for s, p, o in added:
+        if p == _SUBCLASS:
+            above.setdefault(s, []).append(o)
+    types = {(s, _TYPE, higher) for s, p, o in triples if p == _TYPE for higher in above.get(o, ())}
     header = f"<{ONTOLOGY}/inferred>"
     title = f"<{DCTERMS}title>"
     body = {
@@ -230,7 +256,7 @@ def inferred(kg: KnowledgeGraph, triples: set[Triple], examples: Iterable[Path])
         (f"<{DCTERMS}isVersionOf>", _TYPE, f"<{OWL}AnnotationProperty>"),
         *((header, f"<{RDFS}comment>", f'"{text}"@en') for text in _notes(kg, day)),
     }
-    return body | added | people | notes
+    return body | added | people | types | notes
 
 
 def _patients(kg: KnowledgeGraph, examples: Iterable[Path]) -> dict[str, Path]:
@@ -243,9 +269,9 @@ def _patients(kg: KnowledgeGraph, examples: Iterable[Path]) -> dict[str, Path]:
 
 def _notes(kg: KnowledgeGraph, day: str) -> Iterable[str]:
     yield (
-        "Subsumptions between named classes: inferred by the rules of her2kg, that is the closure "
-        "of stated ones and of definitions joined by and or or; not by an OWL reasoner, which may "
-        "find more."
+        "Subsumptions between named classes, and the types of individuals that follow from them: "
+        "inferred by the rules of her2kg, that is the closure of stated ones and of definitions "
+        "joined by and or or; not by an OWL reasoner, which may find more."
     )
     yield (
         "Example patients: the types and facts that the truth rules of her2kg derive are stated. "

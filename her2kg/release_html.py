@@ -13,14 +13,24 @@ from typing import Any
 from her2kg.namespaces import BASE, ONTOLOGY
 from her2kg.page import counted
 from her2kg.release_pictures import inside_page
-from her2kg.release_view import OWL, RDF, RDFS, SKOS, Token, View, curie, local
+from her2kg.release_view import (
+    LISTED_INDIVIDUALS,
+    OWL,
+    PROPERTIES,
+    RDF,
+    RDFS,
+    SKOS,
+    Token,
+    View,
+    curie,
+    local,
+)
 from her2kg.release_void import Artefact
 from her2kg.turtle import PREFIXES
 
 DCTERMS = PREFIXES["dcterms"]
 _GROUP = 130  # classes under one heading before its children get headings of their own
 _LISTED = 15  # links in a row before it says how many more there are
-_INDIVIDUALS = 110  # individuals of a class that are listed one by one
 _MARKS = {"join": "b", "word": "i", "literal": "u"}
 _OWN_ROWS = {  # written elsewhere in an entry
     f"{RDF}type",
@@ -34,11 +44,6 @@ _OWN_ROWS = {  # written elsewhere in an entry
     f"{OWL}equivalentClass",
     f"{OWL}disjointWith",
 }
-_PROPERTIES = (
-    ("object-properties", "Object properties", "ObjectProperty"),
-    ("data-properties", "Data properties", "DatatypeProperty"),
-    ("annotation-properties", "Annotation properties", "AnnotationProperty"),
-)
 
 
 @dataclass
@@ -88,29 +93,14 @@ def page(view: View, files: Sequence[Artefact], pictures: dict[str, str], regime
 class _Writer:
     def __init__(self, view: View) -> None:
         self.view = view
-        self.shown: set[str] = set(view.classes)
-        for _, _, kind in _PROPERTIES:
-            self.shown.update(self.own(kind))
-        self.listed = {
-            each
-            for cls in view.classes
-            for each in self.directly_in(cls)
-            if len(self.directly_in(cls)) <= _INDIVIDUALS
-        }
-
-    def own(self, kind: str) -> list[str]:
-        return [p for p in self.view.of_type(OWL + kind) if p.startswith(f"<{BASE}")]
-
-    def directly_in(self, cls: str) -> list[str]:
-        return self.view.of_type(cls[1:-1])
 
     def page(
         self, environment: Any, files: Sequence[Artefact], pictures: dict[str, str], regimen: str
     ) -> str:
         view, root = self.view, f"<{ONTOLOGY}>"
         properties = [
-            (anchor, name, [self.property(p) for p in self.own(kind)])
-            for anchor, name, kind in _PROPERTIES
+            (anchor, name, [self.property(p) for p in self.view.own(kind)])
+            for anchor, name, kind in PROPERTIES
         ]
         parts = [("files", "Files"), ("overview", "The class tree")]
         parts += [("neighbourhood", "What surrounds a regimen"), ("classes", "Classes")]
@@ -142,7 +132,9 @@ class _Writer:
             name = re.split("[#/]", predicate)[-1]
             if name not in skipped:
                 yield _words(name), _safe("<br>").join(self.shown_value(v) for v in values)
-        kinds = [counted(len(self.own(kind)), _words(kind).lower()) for _, _, kind in _PROPERTIES]
+        kinds = [
+            counted(len(self.view.own(kind)), _words(kind).lower()) for _, _, kind in PROPERTIES
+        ]
         kinds = [text.replace("propertys", "properties") for text in kinds]
         people = sum(1 for each in self.view.of_type(f"{OWL}NamedIndividual"))
         classes = f"{len(self.view.classes)} classes"
@@ -156,9 +148,10 @@ class _Writer:
 
     def node(self, cls: str, *, opened: bool = False) -> Node:
         children = self.by_size(self.view.children(cls))
-        below = len(self.view.below(cls))
-        count = str(below or "") if children else ""
-        return Node(self.link(cls), count, [self.node(c) for c in children], opened)
+        count = str(len(self.view.below(cls))) if children else ""
+        alone = opened and len(children) == 1
+        nodes = [self.node(c, opened=alone) for c in children]
+        return Node(self.link(cls), count, nodes, opened)
 
     def groups(self) -> list[Group]:
         """The classes under headings: each once, where the tree first leads to it."""
@@ -196,13 +189,13 @@ class _Writer:
     # Entries
 
     def cls(self, cls: str) -> Entry:
-        view, people = self.view, self.directly_in(cls)
+        view, people = self.view, self.view.people[cls]
         rows = [
             ("Also called", view.values(cls, f"{SKOS}altLabel")),
-            ("Below", [self.axiom(c) for c in view.values(cls, f"{RDFS}subClassOf")]),
+            ("Subclass of", [self.axiom(c) for c in view.values(cls, f"{RDFS}subClassOf")]),
             ("Equivalent to", [self.axiom(c) for c in view.values(cls, f"{OWL}equivalentClass")]),
             ("Disjoint with", self.some(view.disjoint.get(cls, []))),
-            ("Above", self.some(view.children(cls))),
+            ("Subclasses", self.some(view.children(cls))),
             ("Used in", self.some(view.usage.get(cls, []))),
             ("Population of", self.some(self.claims_about(cls))),
             ("Individuals", self.some(people) if people else []),
@@ -216,7 +209,7 @@ class _Writer:
         view = self.view
         rows = [
             ("Also called", view.values(prop, f"{SKOS}altLabel")),
-            ("Below", [self.axiom(p) for p in view.values(prop, f"{RDFS}subPropertyOf")]),
+            ("Subproperty of", [self.axiom(p) for p in view.values(prop, f"{RDFS}subPropertyOf")]),
             ("Domain", [self.axiom(c) for c in view.values(prop, f"{RDFS}domain")]),
             ("Range", [self.axiom(c) for c in view.values(prop, f"{RDFS}range")]),
             (
@@ -250,7 +243,7 @@ class _Writer:
         """Links in one value; beyond some, how many more there are."""
         if not terms:
             return []
-        joined = _safe(", ").join(self.link(term) for term in terms[:_LISTED])
+        joined = _safe(" · ").join(self.link(term) for term in terms[:_LISTED])
         more = len(terms) - _LISTED
         return [joined + f" and {more} more" if more > 0 else joined]
 
@@ -277,7 +270,7 @@ class _Writer:
     def link(self, term: str, kind: str = "") -> Any:
         """A link to a term on this page, else to where its IRI leads, else its label alone."""
         label = self.view.label(term)
-        if term in self.shown or term in self.listed:
+        if term in self.view.on_page:
             style = _safe(' class="property"') if kind else ""
             return _safe('<a href="#{}"{} title="{}">{}</a>').format(
                 local(term), style, curie(term), label
@@ -289,11 +282,11 @@ class _Writer:
     def individuals(self) -> Iterable[dict[str, Any]]:
         done: set[str] = set()
         for cls in self.view.classes:
-            people = self.directly_in(cls)
+            people = self.view.people[cls]
             if not people:
                 continue
             rows = []
-            if len(people) <= _INDIVIDUALS:
+            if len(people) <= LISTED_INDIVIDUALS:
                 for each in people:
                     anchor = "" if each in done else local(each)
                     done.add(each)

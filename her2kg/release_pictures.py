@@ -15,7 +15,7 @@ _CLAIMS = 3  # claims of one basis before the picture says how many more there a
 _WRAP = 34
 
 _STYLE = """
-  rankdir=LR; bgcolor="transparent"; pad=0.1; nodesep=0.12; ranksep=0.55;
+  rankdir=LR; bgcolor="transparent"; pad=0.1; nodesep=0.12; ranksep=0.4;
   node [shape=box, style="rounded,filled", color="#b9c4d0", fillcolor="#f3f6f9",
         fontname="Helvetica", fontsize=11, margin="0.14,0.06", height=0.3];
   edge [color="#9aa8b6", arrowsize=0.6, fontname="Helvetica", fontsize=9, fontcolor="#5b6b7a"];
@@ -39,7 +39,7 @@ def class_tree(view: View) -> str:
     lines: list[str] = []
 
     def draw(cls: str, depth: int) -> None:
-        lines.append(_node(view, cls, _sizes(view, cls), width=26))
+        lines.append(_node(view, cls, _sizes(view, cls), width=24))
         children = view.children(cls)
         inner = [c for c in children if view.children(c) and depth + 1 < _DEPTH]
         for child in inner:
@@ -59,7 +59,7 @@ def class_tree(view: View) -> str:
     rest.sort(key=lambda c: -len(view.individuals(c)))
     named = [f"{view.label(c)} ({len(view.individuals(c))})" for c in rest[: 3 * _LISTED]]
     more = len(rest) - len(named)
-    text = _wrapped(" · ".join(named) + (f" and {more} more" if more else ""), 60)
+    text = _wrapped(" · ".join(named) + (f" and {more} more" if more else ""), 44)
     title = f"{len(rest)} classes without subclasses, with their individuals:"
     lines.append(f'"~rest" [label="{_escape(title)}\\n{text}", {_PALE}];')
     lines.append('"~" -> "~rest" [arrowhead=none, style=dashed];')
@@ -77,7 +77,7 @@ def _box(lines: list[str], owner: str, view: View, leaves: list[str]) -> None:
     names = [view.label(c) for c in leaves[:_LISTED]]
     below = len({each for c in leaves for each in (c, *view.below(c))})
     more = below - len(names)
-    text = _wrapped(" · ".join(names) + (f" and {more} more" if more else ""), 60)
+    text = _wrapped(" · ".join(names) + (f" and {more} more" if more else ""), 44)
     lines.append(f'"{owner}~" [label="{text}", {_PALE}];')
     lines.append(f'"{owner}" -> "{owner}~" [arrowhead=none, style=dashed];')
 
@@ -172,7 +172,9 @@ def _node(
         text += "\\n" + _wrapped(note, width)
     colour = f', fillcolor="{_COLOURS[kind]}"' if kind else ""
     more = f", {extra}" if extra else ""
-    url = f'URL="index.html#{local(term)}", tooltip="{_escape(view.label(term))}"'
+    url = f'tooltip="{_escape(view.label(term))}"'
+    if term in view.on_page:
+        url += f', URL="index.html#{local(term)}"'
     return f'"{local(term)}" [label="{text}", {url}{colour}{more}];'
 
 
@@ -183,7 +185,7 @@ def _edge(start: str, end: str, label: str, *, back: bool = False) -> str:
 
 def _wrapped(text: str, width: int) -> str:
     lines, line = [], ""
-    for word in text.split():
+    for word in text.replace(" · ", "\u00a0· ").split(" "):
         if line and len(line) + 1 + len(word) > width:
             lines.append(line)
             line = word

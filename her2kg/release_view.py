@@ -16,6 +16,12 @@ from her2kg.turtle import PREFIXES, Triple
 
 RDF, RDFS, OWL, XSD, SKOS = (PREFIXES[name] for name in ("rdf", "rdfs", "owl", "xsd", "skos"))
 NIL = f"<{RDF}nil>"
+LISTED_INDIVIDUALS = 110  # individuals of a class that the page lists one by one
+PROPERTIES = (
+    ("object-properties", "Object properties", "ObjectProperty"),
+    ("data-properties", "Data properties", "DatatypeProperty"),
+    ("annotation-properties", "Annotation properties", "AnnotationProperty"),
+)
 _FACETS = {
     "minInclusive": ">=",
     "minExclusive": ">",
@@ -78,11 +84,30 @@ class View:
                     found.setdefault(kind, []).append(subject)
         return found
 
+    @cached_property
+    def people(self) -> dict[str, list[str]]:
+        """The individuals that are stated to be in each class itself."""
+        return {cls: self.of_type(cls[1:-1]) for cls in self.classes}
+
+    def own(self, kind: str) -> list[str]:
+        """Our own terms of a kind of OWL, such as ObjectProperty."""
+        return [term for term in self.of_type(OWL + kind) if term.startswith(f"<{BASE}")]
+
+    @cached_property
+    def on_page(self) -> set[str]:
+        """The terms that have a place on the page: individuals of large classes have none."""
+        terms = {term for _, _, kind in PROPERTIES for term in self.own(kind)}
+        terms.update(self.classes)
+        for people in self.people.values():
+            if len(people) <= LISTED_INDIVIDUALS:
+                terms.update(people)
+        return terms
+
     # Classes
 
     @cached_property
     def classes(self) -> list[str]:
-        return [c for c in self.of_type(f"{OWL}Class") if c.startswith(f"<{BASE}")]
+        return self.own("Class")
 
     def parents(self, cls: str) -> list[str]:
         """The named classes that a class is stated to lie below."""
