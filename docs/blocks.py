@@ -1,7 +1,8 @@
 """Run the code blocks of the Markdown pages and compare or renew the output that they show.
 
     ```python      runs; blocks of a page share their names
-    ```sparql      runs as a query; rows are shown with ` | ` between columns
+    ```sparql      runs as a query; rows are shown with ` | ` between columns; with `inferred` after
+                   `sparql` it is asked of the inferred copy, with the example patients it names
     ```console     each `$ command` runs in a shell in the checkout, its output stands below it
     ```json        is read; with `record` after `json` it is a patient record
     ```turtle      with `file=PATH` is a piece of that file (tests/test_docs.py puts it there)
@@ -38,12 +39,16 @@ PAGES = [
     "docs/mappings.md",
     "docs/patient-record.md",
     "docs/queries.md",
+    "docs/release.md",
     "docs/seed-statements.md",
 ]
 SHOWN_ONLY = {
     "./dev try",
     "./dev test",
     ".ci/run",
+    "her2kg release",
+    "her2kg release -o /tmp/her2kg --root .",
+    "pip install '.[release]'",
     "pip install .",
     "pip install '.[tables]'",
     "python benchmarks/run.py",
@@ -146,7 +151,10 @@ class Runner:
                 exec(code, self.names)
             return caught.getvalue()
         if block.language == "sparql":
-            rows = self.kg.select(block.text)
+            if "inferred" in block.info.split():
+                rows = _ask_inferred(self.kg, block.text)
+            else:
+                rows = self.kg.select(block.text)
             lines = [rows.columns, *rows]
             return "\n".join(" | ".join(_cell(value) for value in line) for line in lines)
         if block.language == "json":
@@ -154,6 +162,24 @@ class Runner:
             if "record" in block.info.split():
                 self.kg.record(record)
         return None
+
+
+def _ask_inferred(kg: Any, query: str) -> Any:
+    from her2kg import queries
+    from her2kg.engines import OxigraphEngine
+    from her2kg.namespaces import ONTOLOGY_HOME
+    from her2kg.records import slug
+    from her2kg.release_graphs import inferred, merged
+    from her2kg.turtle import write_turtle
+
+    examples = (ONTOLOGY_HOME / "examples").glob("*.json")
+    named = [path for path in examples if f"patient_{slug(path.stem)} " in query]
+    engine = OxigraphEngine()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "her2kg-inferred.ttl"
+        copy.write_text(write_turtle(inferred(kg, merged(ONTOLOGY_HOME), named)), encoding="utf-8")
+        engine.load_file(copy)
+    return queries.select(engine, query)
 
 
 def _cell(value: Any) -> str:

@@ -454,6 +454,25 @@ def format_(
     raise typer.Exit(1 if check and changed else 0)
 
 
+@app.command()
+def release(
+    out: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to put the release.")
+    ] = Path("dist"),
+    root: _Root = None,
+) -> None:
+    """Build the files of a release into one folder.
+
+    The ontology as one file in four syntaxes, an inferred copy, a description for catalogues, a
+    page with pictures, and the sums of all.
+    """
+    from her2kg.release import build_release
+
+    files = build_release(out, project_folder(root) / "ontology")
+    write_out("".join(f"{out / file.name}\n" for file in files))
+    say(f"{len(files)} files and their sums written to {out}")
+
+
 def _write(
     format: Format,
     *,

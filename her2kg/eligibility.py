@@ -190,6 +190,17 @@ class Evaluator:
                 caution.claims.append(claim)
         return {regimen: list(cautions.values()) for regimen, cautions in found.items()}
 
+    def facts(self, record: Record) -> list[tuple[Any, Any, Any]]:
+        """Every fact of a record, first those stated, then those derived, types included.
+
+        Source: queries/derivation, queries/inference, queries/system/evaluated-facts.rq
+        """
+        with self._inferred(record) as stated:
+            found = self.engine.construct(rules.system("evaluated-facts.rq"))
+        known = {(s, p, getattr(o, "value", o)) for s, p, o in stated}
+        derived = [t for t in found if (*t[:2], getattr(t[2], "value", t[2])) not in known]
+        return stated + sorted(derived)
+
     def evaluate(
         self,
         record: Record,

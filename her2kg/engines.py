@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from her2kg.errors import EngineError
-from her2kg.namespaces import Blank, Iri
+from her2kg.namespaces import PREFIXES, Blank, Iri
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 _INTEGERS = {XSD + name for name in ("integer", "int", "long", "nonNegativeInteger")}
 
+
+Syntax = Literal["turtle", "rdf-xml", "json-ld", "nt"]
 
 _RENEW_AFTER = 15_000  # removed quads: some dozen patients
 
@@ -370,3 +372,32 @@ def canonical_blanks(turtle: bytes) -> bytes:
     dataset = ox.Dataset(ox.parse(turtle, format=ox.RdfFormat.TURTLE))
     dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
     return "".join(f"{quad.triple} .\n" for quad in dataset).encode()
+
+
+def convert(text: str, source: Syntax, target: Syntax) -> str:
+    """Write RDF in another syntax, triples and blank nodes in the order of the text.
+
+    Shape: blank nodes are numbered as they come, so that the same text gives the same bytes.
+    """
+    import pyoxigraph as ox
+
+    forms = {
+        "turtle": ox.RdfFormat.TURTLE,
+        "rdf-xml": ox.RdfFormat.RDF_XML,
+        "json-ld": ox.RdfFormat.JSON_LD,
+        "nt": ox.RdfFormat.N_TRIPLES,
+    }
+    blanks: dict[Any, Any] = {}
+
+    def numbered(term: Any) -> Any:
+        if not isinstance(term, ox.BlankNode):
+            return term
+        return blanks.setdefault(term, ox.BlankNode(f"b{len(blanks) + 1}"))
+
+    by_subject: dict[Any, list[Any]] = {}
+    for quad in ox.parse(text.encode(), format=forms[source]):
+        subject, value = numbered(quad.subject), numbered(quad.object)
+        by_subject.setdefault(subject, []).append(ox.Triple(subject, quad.predicate, value))
+    triples = (triple for group in by_subject.values() for triple in group)
+    prefixes = None if target == "nt" else PREFIXES
+    return ox.serialize(triples, format=forms[target], prefixes=prefixes).decode()

@@ -262,6 +262,18 @@ class KnowledgeGraph:
             patient = self.record(patient)
         return reasoning.world(self, patient)
 
+    def facts(
+        self, patient: str | Path | bytes | Mapping[str, Any] | PatientRecord | Record
+    ) -> list[tuple[Any, Any, Any]]:
+        """What a record states and what the rules derive from it, as RDF.
+
+        Shape: triples of rdflib terms, first those stated; a class that is met is an rdf:type,
+        one that is refuted is not told.
+        Errors: DataError for a record with problems.
+        """
+        record = patient if isinstance(patient, Record) else self.record(patient)
+        return self._evaluator.facts(record)
+
     def _territories(self, given: Iterable[str] | None) -> tuple[str, ...]:
         rows = self._jurisdictions
         if given is None:

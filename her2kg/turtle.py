@@ -18,11 +18,14 @@ BASE = namespaces.ONTOLOGY
 RDF, RDFS, OWL, XSD = (namespaces.PREFIXES[name] for name in ("rdf", "rdfs", "owl", "xsd"))
 PREFIXES = {
     **namespaces.PREFIXES,
+    "dcat": "http://www.w3.org/ns/dcat#",
     "foaf": "http://xmlns.com/foaf/0.1/",
     "prov": "http://www.w3.org/ns/prov#",
     "schema": "https://schema.org/",
     "sh": "http://www.w3.org/ns/shacl#",
+    "spdx": "http://spdx.org/rdf/terms#",
     "vann": "http://purl.org/vocab/vann/",
+    "void": "http://rdfs.org/ns/void#",
 }
 
 WIDTH = 100
