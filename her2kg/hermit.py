@@ -23,6 +23,7 @@ Literal = tuple[Individual, str]  # an individual and a class
 
 _CHUNK = 60  # literals refuted by one test; more make its search long
 _CHUNK_MILLISECONDS = 4_000
+_TOGETHER = 12  # literals that one model is to show the other way round
 _TEST_MILLISECONDS = 120_000
 NO_JAVA = (
     "HermiT needs Java, and none was found; install a Java runtime, version 11 or later "
@@ -375,23 +376,52 @@ class _Search:
         return h.assertion(whole, individual)
 
     def decide_rest(self) -> None:
-        """Test one by one what no model has shown both ways."""
-        for literal in sorted(
-            self.literals, key=lambda pair: (self.hermit.depth.get(pair[1], 0), pair)
-        ):
-            if literal in self.proven:
-                continue
-            for status in ("met", "unmet"):
-                if not self.possible(literal, status):
-                    continue
-                try:
-                    if not self.model(self.any_of(literal[0], [(literal, status)])):
-                        self.prove(literal, status)
-                except TimeoutError as error:
-                    seconds = _TEST_MILLISECONDS // 1000
-                    raise EngineError(
-                        f"HermiT did not decide {literal[1]} for {literal[0]} in {seconds} seconds"
-                    ) from error
+        """Find a model for each value that no model has shown, or prove that there is none."""
+        while waiting := [
+            (literal, status)
+            for literal in sorted(self.literals - self.proven.keys())
+            for status in ("met", "unmet")
+            if self.possible(literal, status)
+        ]:
+            # Neighbours by name exclude each other more often than those far apart.
+            step = max(1, len(waiting) // _TOGETHER)
+            self.settle(waiting[::step][:_TOGETHER])
+
+    def settle(self, batch: list[tuple[Literal, str]]) -> None:
+        """Show that none of a batch follows, by one model where there is one."""
+        batch = [pair for pair in batch if self.possible(*pair)]
+        individuals = {literal[0] for literal, _ in batch}
+        if len(individuals) > 1:
+            for individual in sorted(individuals):
+                self.settle([pair for pair in batch if pair[0][0] == individual])
+        elif len(batch) == 1:
+            self.settle_one(*batch[0])
+        elif batch:
+            try:
+                if self.model(self.all_of(batch), _CHUNK_MILLISECONDS):
+                    return
+            except TimeoutError:
+                pass
+            half = len(batch) // 2
+            self.settle(batch[:half])
+            self.settle(batch[half:])
+
+    def settle_one(self, literal: Literal, status: str) -> None:
+        try:
+            if not self.model(self.all_of([(literal, status)])):
+                self.prove(literal, status)
+        except TimeoutError as error:
+            seconds = _TEST_MILLISECONDS // 1000
+            raise EngineError(
+                f"HermiT did not decide {literal[1]} for {literal[0]} in {seconds} seconds"
+            ) from error
+
+    def all_of(self, batch: list[tuple[Literal, str]]) -> Any:
+        """The axiom that the opposite of each literal of a batch holds."""
+        h = self.hermit
+        parts = [self.opposite(literal, status) for literal, status in batch]
+        whole = h._factory.getOWLObjectIntersectionOf(h._set(parts)) if parts[1:] else parts[0]
+        return h.assertion(whole, batch[0][0][0])
 
     def result(self) -> dict[Literal, str]:
         return {literal: self.proven.get(literal, "unknown") for literal in self.literals}
