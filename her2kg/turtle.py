@@ -33,7 +33,7 @@ INDENT = "    "
 
 _TYPE, _LABEL = f"<{RDF}type>", f"<{RDFS}label>"
 _FIRST, _REST, _NIL = f"<{RDF}first>", f"<{RDF}rest>", f"<{RDF}nil>"
-_ONTOLOGY = f"<{OWL}Ontology>"
+_ONTOLOGY, _FACETS = f"<{OWL}Ontology>", f"<{OWL}withRestrictions>"
 # Lists whose order says nothing; OWL tools keep them as sets and write them in their own order.
 _SETS = {
     f"<{OWL}{name}>"
@@ -44,9 +44,8 @@ _SETS = {
         "members",
         "oneOf",
         "unionOf",
-        "withRestrictions",
     )
-}
+} | {_FACETS}
 _BOTH_WAYS = {
     f"<{OWL}{name}>" for name in ("differentFrom", "disjointWith", "propertyDisjointWith")
 }
@@ -241,19 +240,18 @@ class _Writer:
             verb = "a" if predicate == _TYPE else self._term(predicate)
             place = _PLACES.get(predicate, 2)
             room = WIDTH - len(INDENT) * depth - len(verb) - 3
-            ordered = predicate not in _SETS
-            rows += [(place, verb, self._value(value, depth, room, ordered)) for value in values]
+            rows += [(place, verb, self._value(value, depth, room, predicate)) for value in values]
         return [f"{verb} {value}" for _, verb, value in sorted(rows)]
 
-    def _value(self, value: str, depth: int, room: int, ordered: bool = True) -> str:
+    def _value(self, value: str, depth: int, room: int, predicate: str = "") -> str:
         if not value.startswith("_:") or value in self.shared:
             return self._term(value)
         members = self._members(value)
         inner, outer = INDENT * (depth + 1), INDENT * depth
         if members is not None:
             items = [self._value(m, depth + 1, WIDTH - len(inner)) for m in members]
-            if not ordered:
-                items.sort(key=_names_first)
+            if predicate in _SETS:
+                items.sort(key=_names_first, reverse=predicate == _FACETS)  # minimum first
             line = f"( {' '.join(items)} )"
             if not any(m in self.nested for m in members) and len(line) <= room:
                 return line
