@@ -334,10 +334,10 @@ def make_engine(name: str) -> OxigraphEngine | RdflibEngine:
 
 def parse_terms(
     data: bytes,
-    syntax: Literal["turtle", "nt"],
+    syntax: Literal["turtle", "nt", "xml"],
     literal: Callable[[str, str | None, str], str],
 ) -> set[tuple[str, str, str]]:
-    """Read Turtle or N-Triples into triples of texts.
+    """Read Turtle, N-Triples or RDF/XML into triples of texts.
 
     Shape: "<iri>", "_:label", or what `literal` makes of a value, its language and its datatype.
     Errors: SyntaxError, with `lineno` where the parser knows it; ValueError.
@@ -358,10 +358,10 @@ def parse_terms(
             cache[node] = known
         return known
 
-    form = ox.RdfFormat.TURTLE if syntax == "turtle" else ox.RdfFormat.N_TRIPLES
+    forms = {"turtle": "TURTLE", "nt": "N_TRIPLES", "xml": "RDF_XML"}
     return {
         (term(quad.subject), term(quad.predicate), term(quad.object))
-        for quad in ox.parse(data, format=form)
+        for quad in ox.parse(data, format=getattr(ox.RdfFormat, forms[syntax]))
     }
 
 

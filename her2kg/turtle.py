@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 from her2kg import namespaces
-from her2kg.engines import canonical_blanks, parse_terms
-from her2kg.errors import DataError, Problem
+from her2kg.engines import canonical_blanks
+from her2kg.syntaxes import Triple, parse_text, parse_turtle
 
 BASE = namespaces.ONTOLOGY
 RDF, RDFS, OWL, XSD = (namespaces.PREFIXES[name] for name in ("rdf", "rdfs", "owl", "xsd"))
@@ -33,7 +33,7 @@ INDENT = "    "
 
 _TYPE, _LABEL = f"<{RDF}type>", f"<{RDFS}label>"
 _FIRST, _REST, _NIL = f"<{RDF}first>", f"<{RDF}rest>", f"<{RDF}nil>"
-_ONTOLOGY = f"<{OWL}Ontology>"
+_ONTOLOGY, _FACETS = f"<{OWL}Ontology>", f"<{OWL}withRestrictions>"
 # Lists whose order says nothing; OWL tools keep them as sets and write them in their own order.
 _SETS = {
     f"<{OWL}{name}>"
@@ -44,9 +44,8 @@ _SETS = {
         "members",
         "oneOf",
         "unionOf",
-        "withRestrictions",
     )
-}
+} | {_FACETS}
 _BOTH_WAYS = {
     f"<{OWL}{name}>" for name in ("differentFrom", "disjointWith", "propertyDisjointWith")
 }
@@ -64,17 +63,6 @@ _SECTIONS = {
 }
 _INDIVIDUAL, _FOREIGN = 5, 6
 _LOCAL_NAME = re.compile(r"[A-Za-z_0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?\Z")
-# Only forms that every parser keeps: rdflib reads 007 as 7, 0.0000001 as 1E-7 and 1e3 as 1000.0.
-_SHORTHAND = {
-    f"{XSD}integer": re.compile(r"(?:0|-?[1-9][0-9]*)\Z"),
-    f"{XSD}decimal": re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]{1,6}\Z"),
-    f"{XSD}boolean": re.compile(r"(?:true|false)\Z"),
-}
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_ESCAPED = re.compile(r'[\\"\x00-\x1f\x7f\x85\u2028\u2029\ufeff]')
-
-# A term is held as its N-Triples text: "<iri>", "_:label" or '"literal"...' in its Turtle form.
-Triple = tuple[str, str, str]
 
 
 def format_turtle(text_or_graph: Any, *, path: str = "Turtle text") -> str:
@@ -85,17 +73,6 @@ def format_turtle(text_or_graph: Any, *, path: str = "Turtle text") -> str:
     Errors: DataError naming `path` and the line if the text is not Turtle.
     """
     return write_turtle(parse_turtle(text_or_graph, path=path))
-
-
-def parse_turtle(text_or_graph: Any, *, path: str = "Turtle text") -> set[Triple]:
-    """Read Turtle text or an rdflib graph into triples of N-Triples terms.
-
-    Shape: a set of (subject, predicate, object); numbers keep their lexical form.
-    Errors: DataError naming `path` and the line if the text is not Turtle.
-    """
-    if isinstance(text_or_graph, str | bytes):
-        return _parse(text_or_graph, path, "turtle")
-    return _parse(text_or_graph.serialize(format="nt"), path, "nt")
 
 
 def write_turtle(triples: set[Triple]) -> str:
@@ -131,35 +108,6 @@ def module_iri(triples: Iterable[Triple]) -> str | None:
     return iris[0] if iris else None
 
 
-# Reading
-
-
-def _parse(text: str | bytes, path: str, syntax: Literal["turtle", "nt"]) -> set[Triple]:
-    data = text.encode() if isinstance(text, str) else text
-    try:
-        return parse_terms(data.removeprefix(b"\xef\xbb\xbf"), syntax, _literal)
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        place = f"{path}, line {line}" if line else path
-        given = data.split(b"\n")[line - 1].decode(errors="replace").strip() if line else str(error)
-        reason = re.sub(r"^Parser error at line.*?: | \(line \d+\)$", "", str(error))
-        raise DataError([Problem(place, given, f"valid Turtle ({reason})")]) from error
-
-
-def _literal(value: str, language: str | None, datatype: str) -> str:
-    pattern = _SHORTHAND.get(datatype)
-    if pattern and pattern.match(value):
-        return value
-    quoted = '"' + _ESCAPED.sub(_escape, value) + '"'
-    if language:
-        return f"{quoted}@{language}"
-    return quoted if datatype == f"{XSD}string" else f"{quoted}^^<{datatype}>"
-
-
-def _escape(match: re.Match[str]) -> str:
-    return _ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04X}"
-
-
 # Writing
 
 
@@ -186,7 +134,7 @@ def _shared_blanks(triples: set[Triple]) -> set[str]:
 def _stable_labels(triples: set[Triple]) -> set[Triple]:
     """Rename the blank nodes after their content (RDFC-1.0), so that labels do not wander."""
     text = "".join(f"{s} {p} {o} .\n" for s, p, o in triples)
-    return _parse(canonical_blanks(text.encode()), "Turtle text", "nt")
+    return parse_text(canonical_blanks(text.encode()), "Turtle text", "nt")
 
 
 def _names_first(item: str) -> tuple[bool, str]:
@@ -241,19 +189,18 @@ class _Writer:
             verb = "a" if predicate == _TYPE else self._term(predicate)
             place = _PLACES.get(predicate, 2)
             room = WIDTH - len(INDENT) * depth - len(verb) - 3
-            ordered = predicate not in _SETS
-            rows += [(place, verb, self._value(value, depth, room, ordered)) for value in values]
+            rows += [(place, verb, self._value(value, depth, room, predicate)) for value in values]
         return [f"{verb} {value}" for _, verb, value in sorted(rows)]
 
-    def _value(self, value: str, depth: int, room: int, ordered: bool = True) -> str:
+    def _value(self, value: str, depth: int, room: int, predicate: str = "") -> str:
         if not value.startswith("_:") or value in self.shared:
             return self._term(value)
         members = self._members(value)
         inner, outer = INDENT * (depth + 1), INDENT * depth
         if members is not None:
             items = [self._value(m, depth + 1, WIDTH - len(inner)) for m in members]
-            if not ordered:
-                items.sort(key=_names_first)
+            if predicate in _SETS:
+                items.sort(key=_names_first, reverse=predicate == _FACETS)  # minimum first
             line = f"( {' '.join(items)} )"
             if not any(m in self.nested for m in members) and len(line) <= room:
                 return line
