@@ -175,6 +175,18 @@ class Judge:
         self.conditions = model.conditions()
         self.cautions = model.cautions()
 
+    def differences(self, other: Judge) -> set[str]:
+        """Claims and regimens of which the other judge may say something else."""
+        found = {
+            name
+            for name, claim in self.model.claims.items()
+            if claim != other.model.claims[name]
+            or self.conditions[name] != other.conditions[name]
+        }
+        found |= {self.model.claims[name].regimen for name in found}
+        regimens = set(self.cautions) | set(other.cautions)
+        return found | {r for r in regimens if self.cautions.get(r) != other.cautions.get(r)}
+
     def claim(self, name: str, status: Callable[[str], str], day: date) -> str | None:
         """The verdict of a claim, None where it is not valid on the day."""
         claim = self.model.claims[name]

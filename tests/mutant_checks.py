@@ -180,10 +180,16 @@ def cases() -> list[Case]:
     return [*criterion_cases(), *example_cases(), *question_cases(), *claim_cases()]
 
 
-def broken(case: Case, truth: Truth, judge: Judge, only: set[str] | None = None) -> str | None:
+def broken(
+    case: Case,
+    truth: Truth,
+    judge: Judge,
+    only: set[str] | None = None,
+    touched: set[str] | None = None,
+) -> str | None:
     """The first assertion of a case that fails, in a few words; None if all hold.
 
-    `only` are the nodes that may have changed.
+    `only` are the nodes that may have changed, `touched` the claims and regimens.
     """
     for name, wanted in case.statuses.items():
         if (only is None or name in only) and truth.status(name) != wanted:
@@ -194,21 +200,27 @@ def broken(case: Case, truth: Truth, judge: Judge, only: set[str] | None = None)
         named = sorted(local(each) for each in clash if each.startswith(BASE))
         if named:
             return f"{named[0]} is conflicting"
-    return _verdicts_broken(case, truth, judge) if case.judges else None
+    return _verdicts_broken(case, truth, judge, touched) if case.judges else None
 
 
-def _verdicts_broken(case: Case, truth: Truth, judge: Judge) -> str | None:
+def _verdicts_broken(
+    case: Case, truth: Truth, judge: Judge, touched: set[str] | None
+) -> str | None:
     if case.claims:
         names = judge.model.claims if case.exact else case.claims
-        for name in names:
+        for name in names if touched is None else touched.intersection(names):
             verdict = judge.claim(name, truth.status, case.day) if name in judge.model.claims else None
             if verdict != case.claims.get(name):
                 return f"{name} is {verdict}, expected {case.claims.get(name)}"
     if not case.regimens and case.rest_ineligible is None:
         return None
     wanted = None if case.rest_ineligible is not None else case.regimens
+    if touched is not None:
+        wanted = touched if wanted is None else touched.intersection(wanted)
     found = judge.regimens(truth.status, case.day, case.places, wanted)
     for regimen, expected in case.regimens.items():
+        if touched is not None and regimen not in touched:
+            continue
         if regimen not in found:
             return f"{regimen} is not answered"
         for part, value in expected.items():

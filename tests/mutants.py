@@ -114,8 +114,9 @@ class Lab:
             found = self._kill_class(mutant)
             return ("killed", found) if found else ("survived", "")
         judge = claim_model.Judge(self.model.changed(mutant))
-        for case in self.verdict_cases:
-            found = checks.broken(case, self.truth(case.text), judge, set())
+        touched = self.judge.differences(judge)
+        for case in self.verdict_cases if touched else ():
+            found = checks.broken(case, self.truth(case.text), judge, set(), touched)
             if found:
                 return "killed", f"{case.source}: {found}"
         found = self._register(mutant)
