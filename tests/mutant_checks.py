@@ -14,21 +14,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import test_claims
 import test_criteria
 import test_early_examples
 import test_examples
 import test_queries
-from claim_model import BASES, Judge, Model
-from mutation import Mutant, local
+from claim_model import Judge, Model
+from mutation import local
 from truth import CONFLICTING, Truth
 
 from her2kg.namespaces import BASE
 
 HERE = Path(__file__).parent
 DEFAULT_PLACES = ("US", "EU")
-EVERY_PLACE = ("US", "EU", "GB", "BE", "CN")
-# Questions whose expected rows list every claim, or every rule of every drug.
-REGISTERS = {"claim": "eligibility/claims.all.csv", "rule": "safety/rules-of-drug.all.csv"}
 CLAIM_VERDICTS = [c for c in test_queries.CASES if c.startswith("eligibility/claim-verdicts.")]
 
 
@@ -156,20 +154,14 @@ def question_cases() -> list[Case]:
 
 
 def claim_cases() -> list[Case]:
-    """The rows of `test_claims.py`: records near the edge of a population."""
-    try:
-        import test_claims
-    except ImportError:
-        return []
+    """The rows of `test_claims.py`: example patients near the edge of a population."""
     return [
         Case(
             text=test_claims.record_text(row),
             source=f"test_claims.py, {name}",
             day=date.fromisoformat(row["as_of"]),
             claims=row["claims"],
-            regimens={
-                regimen: {"cautions": rules} for regimen, rules in row.get("cautions", {}).items()
-            },
+            statuses={BASE + each: status for each, status in row.get("populations", {}).items()},
         )
         for name, row in test_claims.ROWS.items()
     ]
@@ -250,6 +242,3 @@ def by_class(found: list[Case]) -> dict[str, list[Case]]:
         for name in case.statuses:
             index[name].append(case)
     return dict(index)
-
-
-__all__ = ["BASES", "Case", "Mutant", "broken", "by_class", "cases", "class_use"]

@@ -17,8 +17,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -26,11 +25,12 @@ if __name__ == "__main__":
 
 import claim_model
 import mutant_checks as checks
-import test_queries
+import test_registers
+from graph_edit import edited
 from mutant_checks import Case
 from mutation import Generator, Mutant
-from truth import Truth
-from truth_data import Records, knowledge
+from truth import Knowledge, Node, Truth
+from truth_data import Records, individuals, knowledge
 
 from her2kg import KnowledgeGraph
 from her2kg.errors import did_you_mean
@@ -73,12 +73,16 @@ class Lab:
         self.verdict_cases = [case for case in self.cases if case.judges]
         self.used = checks.class_use(self.model)
         self.report = report
+        self._individuals = Truth(self.knowledge, individuals(self.kg))
+        for x in self._individuals.met:
+            self._individuals.met[x] |= self.knowledge.met.get(x, frozenset())
+            self._individuals.unmet[x] |= self.knowledge.unmet.get(x, frozenset())
         self._truths: dict[str, Truth] = {}
 
     def truth(self, text: str) -> Truth:
         """The truth of all classes for one record of the unchanged ontology."""
         if text not in self._truths:
-            ((facts, _),) = self.records.facts([text]).values()
+            (facts,) = self.records.facts([text]).values()
             truth = Truth(self.knowledge, facts)
             truth.settle(self.knowledge.nodes)
             self._truths[text] = truth
@@ -126,11 +130,30 @@ class Lab:
         own = {*self.generator.own(BASE + mutant.subject), *mutant.nodes}
         affected = self.knowledge.resting_on(mutant.nodes) | own
         nodes = {**self.knowledge.nodes, **mutant.nodes}
+        changed = self._individuals_changed(own, nodes)
         for case in self._cases_for(BASE + mutant.subject, affected):
-            found = self._breaks(case, BASE + mutant.subject, own, affected, nodes)
+            truth = self.truth(case.text)
+            truth.knowledge = changed
+            try:
+                found = self._breaks(case, BASE + mutant.subject, own, affected, nodes)
+            finally:
+                truth.knowledge = self.knowledge
             if found:
                 return f"{case.source}: {found}"
         return None
+
+    def _individuals_changed(self, own: set[str], nodes: dict[str, Node]) -> Knowledge:
+        """The knowledge after the change: unnamed classes may also be of drugs and values."""
+        truth = self._individuals
+        saved = truth.save(own)
+        truth.settle(nodes, own)
+        met, unmet = dict(self.knowledge.met), dict(self.knowledge.unmet)
+        for x, (had, lacked) in zip(truth.met, saved, strict=True):
+            if truth.met[x] & own != had or truth.unmet[x] & own != lacked:
+                met[x] = met.get(x, frozenset()) - own | truth.met[x] & own
+                unmet[x] = unmet.get(x, frozenset()) - own | truth.unmet[x] & own
+        truth.restore(saved, own)
+        return replace(self.knowledge, met=met, unmet=unmet)
 
     def _cases_for(self, name: str, affected: set[str]) -> Iterable[Case]:
         """Cases that the change could break, those about the class itself first."""
@@ -164,51 +187,11 @@ class Lab:
         finally:
             truth.restore(saved, affected)
 
-    # Registers: questions whose expected rows list every claim or rule
-
-    @cached_property
-    def _registers(self) -> dict[str, test_queries.Case]:
-        return {
-            group: test_queries.read_case(name)
-            for group, name in checks.REGISTERS.items()
-            if name in test_queries.CASES
-        }
-
     def _register(self, mutant: Mutant) -> str | None:
-        case = self._registers.get(mutant.group)
-        if case is None:
-            return None
-        with self.edited(mutant):
-            rows = test_queries.as_cells(self.kg.query(case.query, **case.parameters), case.only)
-        return f"expected/{checks.REGISTERS[mutant.group]}" if rows != case.rows else None
-
-    def edited(self, mutant: Mutant):
-        """The graph with the value of one property changed, for as long as the block lasts."""
-        return _Edit(self.kg, mutant)
-
-
-class _Edit:
-    def __init__(self, kg: KnowledgeGraph, mutant: Mutant) -> None:
-        self.kg, self.mutant = kg, mutant
-
-    def _update(self, old, new) -> None:
-        subject = f"her2kg:{self.mutant.subject}"
-        prop = "a" if self.mutant.prop == "a" else f"her2kg:{self.mutant.prop}"
-        prefix = f"PREFIX her2kg: <{BASE}> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#> "
-        if old is not None:
-            self.kg.engine.update(f"{prefix} DELETE DATA {{ {subject} {prop} {_term(old)} }}")
-        if new is not None:
-            self.kg.engine.update(f"{prefix} INSERT DATA {{ {subject} {prop} {_term(new)} }}")
-
-    def __enter__(self) -> None:
-        self._update(self.mutant.old, self.mutant.new)
-
-    def __exit__(self, *_) -> None:
-        self._update(self.mutant.new, self.mutant.old)
-
-
-def _term(value) -> str:
-    return f"<{value}>" if isinstance(value, str) else f'"{value.isoformat()}"^^xsd:date'
+        """The register that no longer agrees, with the graph really changed."""
+        with edited(self.kg, mutant):
+            same = test_registers.found(self.kg, mutant.group) == test_registers.written(mutant.group)
+        return None if same else test_registers.path(mutant.group).name
 
 
 # Command

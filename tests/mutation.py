@@ -6,7 +6,7 @@ values of one property. Nothing here is clinical: siblings and steps come from t
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -122,9 +122,10 @@ class Generator:
             for x, own in kinds.items()
         }
 
-    def sibling(self, individual: str) -> str | None:
-        """The next individual of its class, round the alphabet."""
-        return _next(individual, self._siblings.get(individual, [individual]))
+    def sibling(self, individual: str, beside: tuple[str, ...] = ()) -> str | None:
+        """The next individual of its class, round the alphabet, that does not stand beside it."""
+        near = self._siblings.get(individual, [individual])
+        return _next(individual, [each for each in near if each not in beside])
 
     def _sibling_class(self, name: str) -> str | None:
         for upper in self.knowledge.upper.get(name, ()):
@@ -144,7 +145,10 @@ class Generator:
             node = waiting.pop(0)
             found.append(node)
             each = self.knowledge.nodes[node]
-            waiting += [p for p in each.parts if not p.startswith(BASE) and p not in found]
+            waiting += sorted(
+                (p for p in each.parts if not p.startswith(BASE) and p not in found),
+                key=self.words,
+            )
         return found
 
     def words(self, node: str, nodes: dict[str, Node] | None = None) -> str:
@@ -168,14 +172,14 @@ class Generator:
         return " ".join([prop, *(f"{_SIGN[f]} {limit}" for f, limit in each.facets)])
 
     def of_class(self, name: str) -> Iterator[Mutant]:
-        """Every mutant of one class; duplicates in words are one mutant."""
-        seen = set()
+        """Every mutant of one class; the same words at another place get a number."""
+        seen: Counter[str] = Counter()
         for node in self.own(name):
             for kind, what, changed in self._changes(node):
-                mutant = Mutant("class", local(name), kind, what, nodes=changed)
-                if mutant.name not in seen:
-                    seen.add(mutant.name)
-                    yield mutant
+                seen[f"{kind} {what}"] += 1
+                number = seen[f"{kind} {what}"]
+                place = f" ({number})" if number > 1 else ""
+                yield Mutant("class", local(name), kind, what + place, nodes=changed)
 
     def _changes(self, name: str) -> Iterator[tuple[str, str, dict[str, Node]]]:
         node = self.knowledge.nodes[name]
@@ -329,8 +333,10 @@ class Generator:
             likely = BASE + _NEAR_KIND.get(local(kind), "")
             other = next(k for k in [likely, *_after(kind, kinds)] if k in kinds and k not in self.rules[rule])
             yield change("swap-kind", "a", Iri(kind), Iri(other))
-        for found in self._values(rule, "appliesTo"):
-            other = self.sibling(str(found))
+        targets = self._values(rule, "appliesTo")
+        for found in targets:
+            beside = tuple(str(target) for target in targets if target != found)
+            other = self.sibling(str(found), beside)
             if other:
                 yield change("swap-target", "appliesTo", found, Iri(other))
         for found in self._values(rule, "patientClass"):

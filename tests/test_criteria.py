@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from early_rows import early_rows
+from edge_rows import extended
 from rdflib import Literal, URIRef
 from safety_rows import NEVER_REFUTED
 from safety_rows import ROWS as SAFETY
+from safety_rows import TOXICITIES
 
 from her2kg import KnowledgeGraph, rules
 from her2kg.namespaces import BASE
@@ -2132,6 +2134,7 @@ TABLE: dict[str, Row] = {
 }
 TABLE |= {name: row for name, row in SAFETY.items() if name not in TABLE}
 TABLE |= early_rows(TABLE)
+TABLE = extended(TABLE, TOXICITIES, plus)
 ALWAYS_KNOWN = {
     "LvefKnownPatient",
     "ClinicalN0To3Patient",

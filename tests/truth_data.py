@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from rdflib import Literal, URIRef
@@ -64,6 +63,28 @@ def knowledge(kg: KnowledgeGraph) -> Knowledge:
     )
 
 
+def individuals(kg: KnowledgeGraph) -> Facts:
+    """Drugs, values and the like, whose classes are judged once for all patients."""
+    values: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    types: dict[str, set[str]] = defaultdict(set)
+    closed: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    judged = "{ SELECT DISTINCT ?x WHERE { ?x her2kg:meets ?any } }"
+    for x, prop, value in kg.select(f"SELECT ?x ?p ?v WHERE {{ {judged} ?x ?p ?v }}").rows:
+        if prop == _RDF + "type":
+            if not isinstance(value, Blank):
+                types[str(x)].add(str(value))
+        else:
+            values[str(x)][str(prop)].append(value)
+    for x, prop, size in kg.select(_CLOSED).rows:
+        closed[str(x)][str(prop)].append(int(size))
+    return Facts(
+        patient="",
+        types={x: frozenset(found) for x, found in types.items()},
+        values={x: {p: tuple(v) for p, v in each.items()} for x, each in values.items()},
+        closed={x: {p: tuple(v) for p, v in each.items()} for x, each in closed.items()},
+    )
+
+
 def _typed(kg: KnowledgeGraph, kind: str) -> set[str]:
     return {str(x) for (x,) in kg.select(f"SELECT ?x WHERE {{ ?x a {kind} }}").rows}
 
@@ -111,53 +132,53 @@ class Records:
                 if "examples" not in path.parts:
                     digest.update(path.name.encode() + path.read_bytes())
         self._file = cache_folder() / f"facts-{digest.hexdigest()[:32]}.pickle"
-        self._kept: dict[str, tuple[Facts, Statuses]] = {}
+        self._kept: dict[str, Facts] = {}
         if self._file.is_file():
             self._kept = pickle.loads(self._file.read_bytes())
 
     def facts(
         self, texts: Iterable[str], report: Callable[[int, int], None] = lambda done, of: None
-    ) -> dict[str, tuple[Facts, Statuses]]:
-        """Facts and statuses by the rules, for records as JSON text."""
+    ) -> dict[str, Facts]:
+        """Facts of records, given as JSON text."""
         wanted = list(dict.fromkeys(texts))
         lacking = [text for text in wanted if text not in self._kept]
         for start in range(0, len(lacking), _BATCH):
             report(start, len(lacking))
             some = lacking[start : start + _BATCH]
-            self._kept |= dict(zip(some, self._evaluate(some), strict=True))
+            self._kept |= dict(zip(some, self._derived(some, lambda facts, _: facts), strict=True))
         if lacking:
             self._keep()
         return {text: self._kept[text] for text in wanted}
 
+    def judged(self, texts: list[str]) -> list[tuple[Facts, Statuses]]:
+        """Facts of records, and the status of every class by the rules of the project."""
+
+        def infer(facts: list[Facts], records: list[Record]) -> list[tuple[Facts, Statuses]]:
+            rules.infer(self.kg.engine)
+            statuses = [self._statuses(record) for record in records]
+            return list(zip(facts, statuses, strict=True))
+
+        return self._derived(texts, infer)
+
     def _keep(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self._file) as temporary:
-            Path(temporary).write_bytes(pickle.dumps(self._kept))
+            temporary.write_bytes(pickle.dumps(self._kept))
 
-    def _evaluate(self, texts: list[str]) -> list[tuple[Facts, Statuses]]:
+    def _derived(self, texts: list[str], then: Callable[..., list[Any]]) -> list[Any]:
+        """Run the derivations on records that are in the graph for as long as that takes."""
         engine, mark = self.kg.engine, URIRef(BASE + "isUnderEvaluation")
-        before = set()
         subjects: list[set[Any]] = []
         records: list[Record] = []
-        import json
-
         for number, text in enumerate(texts):
-            data = json.loads(text)
-            data["id"] = f"changed-classes-{number}"
-            record = self.kg.record(data)
+            record = self.kg.record(json.loads(text) | {"id": f"changed-classes-{number}"})
             triples = to_triples(record, self.kg.names)
             engine.add([*triples, (URIRef(record.iri), mark, Literal(True))])
             records.append(record)
             subjects.append({triple[0] for triple in triples})
-        del before
         try:
             rules.run_folder(engine, "derivation")
-            facts = self._read(records, subjects)
-            rules.infer(engine)
-            return [
-                (each, self._statuses(record))
-                for each, record in zip(facts, records, strict=True)
-            ]
+            return then(self._read(records, subjects), records)
         finally:
             engine.remove_subjects(set().union(*subjects))
 
