@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -29,7 +29,7 @@ import test_registers
 from graph_edit import edited
 from mutant_checks import Case
 from mutation import Generator, Mutant
-from truth import Knowledge, Node, Truth
+from truth import Knowledge, Truth
 from truth_data import Records, individuals, knowledge
 
 from her2kg import KnowledgeGraph
@@ -84,7 +84,7 @@ class Lab:
         if text not in self._truths:
             (facts,) = self.records.facts([text]).values()
             truth = Truth(self.knowledge, facts)
-            truth.settle(self.knowledge.nodes)
+            truth.settle()
             self._truths[text] = truth
         return self._truths[text]
 
@@ -127,33 +127,38 @@ class Lab:
         return ("register", found) if found else ("survived", "")
 
     def _kill_class(self, mutant: Mutant) -> str | None:
-        own = {*self.generator.own(BASE + mutant.subject), *mutant.nodes}
-        affected = self.knowledge.resting_on(mutant.nodes) | own
-        nodes = {**self.knowledge.nodes, **mutant.nodes}
-        changed = self._individuals_changed(own, nodes)
-        for case in self._cases_for(BASE + mutant.subject, affected):
+        name = BASE + mutant.subject
+        changed = self.knowledge.changed(mutant.nodes)
+        own = {*self.generator.own(name), *mutant.nodes}
+        own |= {part for node in own if node in changed.nodes for part in changed.nodes[node].parts}
+        affected = self.knowledge.resting_on(mutant.nodes) | changed.resting_on(mutant.nodes) | own
+        changed = self._individuals_changed(own, changed)
+        for case in self._cases_for(name, affected):
             truth = self.truth(case.text)
             truth.knowledge = changed
             try:
-                found = self._breaks(case, BASE + mutant.subject, own, affected, nodes)
+                found = self._breaks(case, own, affected)
             finally:
                 truth.knowledge = self.knowledge
             if found:
                 return f"{case.source}: {found}"
         return None
 
-    def _individuals_changed(self, own: set[str], nodes: dict[str, Node]) -> Knowledge:
+    def _individuals_changed(self, own: set[str], changed: Knowledge) -> Knowledge:
         """The knowledge after the change: unnamed classes may also be of drugs and values."""
         truth = self._individuals
         saved = truth.save(own)
-        truth.settle(nodes, own)
+        truth.knowledge = changed
+        truth.settle(own)
         met, unmet = dict(self.knowledge.met), dict(self.knowledge.unmet)
         for x, (had, lacked) in zip(truth.met, saved, strict=True):
             if truth.met[x] & own != had or truth.unmet[x] & own != lacked:
                 met[x] = met.get(x, frozenset()) - own | truth.met[x] & own
                 unmet[x] = unmet.get(x, frozenset()) - own | truth.unmet[x] & own
         truth.restore(saved, own)
-        return replace(self.knowledge, met=met, unmet=unmet)
+        truth.knowledge = self.knowledge
+        changed.met, changed.unmet = met, unmet
+        return changed
 
     def _cases_for(self, name: str, affected: set[str]) -> Iterable[Case]:
         """Cases that the change could break, those about the class itself first."""
@@ -169,20 +174,20 @@ class Lab:
                 if id(case) not in seen:
                     yield case
 
-    def _breaks(self, case, name, own, affected, nodes) -> str | None:
+    def _breaks(self, case: Case, own: set[str], affected: set[str]) -> str | None:
         truth = self.truth(case.text)
         if any(truth.conflicting.values()):  # what conflicts is settled in two steps, all at once
-            changed = truth.copy()
-            changed.settle(nodes)
-            return checks.broken(case, changed, self.judge, affected)
+            truth = truth.copy()
+            truth.settle()
+            return checks.broken(case, truth, self.judge, affected)
         saved = truth.save(affected)
-        before = truth.snapshot(name)
+        before = truth.save(own)
         try:
-            truth.settle(nodes, own)
-            if truth.snapshot(name) == before:
+            truth.settle(own)
+            if truth.save(own) == before and not any(truth.conflicting.values()):
                 return None
             truth.restore(saved, affected)
-            truth.settle(nodes, affected)
+            truth.settle(affected)
             return checks.broken(case, truth, self.judge, affected)
         finally:
             truth.restore(saved, affected)

@@ -1,6 +1,7 @@
 """Claims at their edges: example patients with one fact changed, and the claims that turn on it.
 
-A row of `data/claim-rows.json` names an example, what is changed in it (null takes a field out),
+A row of `data/claim-rows.json` names an example (the plain record of `test_criteria.py` where it
+names none), what is changed in it (null takes a field out),
 the day, and the verdicts of the claims for which that patient is just inside or just outside.
 `populations` holds the status of a population where the verdict cannot show it, because a safety
 rule says the same. The rows were found by changing every population a little (`mutants.py`): each
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_criteria import evaluated, patched
+from test_criteria import BASE_RECORD, evaluated, patched
 
 from her2kg import KnowledgeGraph
 
@@ -33,6 +34,8 @@ def graph() -> KnowledgeGraph:
 
 def record_text(row: dict[str, Any]) -> str:
     """The record of a row: the example with the change laid over it."""
+    if not row["patient"]:
+        return json.dumps(patched(BASE_RECORD, row["change"]))
     text = (EXAMPLES / f"{row['patient']}.json").read_text(encoding="utf-8")
     return json.dumps(patched(json.loads(text), row["change"]))
 

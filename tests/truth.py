@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from her2kg.namespaces import Iri
+from her2kg.namespaces import BASE, Iri
 
 MET, UNMET, UNKNOWN, CONFLICTING = "met", "unmet", "unknown", "conflicting"
 FACETS = ("minInclusive", "maxInclusive", "minExclusive", "maxExclusive")
@@ -39,48 +39,147 @@ class Node:
         return self.all_of + self.any_of + self.negates + filler
 
 
+_NONE = Node()
+
+
 @dataclass
 class Knowledge:
     """The classes, and what holds of individuals whatever the patient."""
 
     nodes: dict[str, Node]
-    upper: dict[str, tuple[str, ...]]  # direct superclasses
-    lower: dict[str, tuple[str, ...]]
+    upper: dict[str, frozenset[str]]  # direct superclasses, narrower restrictions among them
+    lower: dict[str, frozenset[str]]
     disjoint: dict[str, tuple[str, ...]]
     differs: set[tuple[str, str]]
     functional: set[str]
-    data_properties: set[str]
     met: dict[str, frozenset[str]]  # classes of drugs, values and the like
     unmet: dict[str, frozenset[str]]
-    _users: dict[str, set[str]] = field(default_factory=dict)
+    kinds: dict[str, frozenset[str]]  # named classes of individuals, as stated
+    stated: dict[str, frozenset[str]]  # superclasses as stated, of named classes
+    users: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def users(self, node: str) -> set[str]:
-        """Nodes whose own expression names the node, its subclasses' and superclasses' aside."""
-        if not self._users:
+    def __post_init__(self) -> None:
+        if not self.users:
             users: dict[str, set[str]] = defaultdict(set)
-            for name, each in self.nodes.items():
-                for part in each.parts:
+            for name, node in self.nodes.items():
+                for part in node.parts:
                     users[part].add(name)
-            self._users = users
-        return self._users.get(node, set())
+            self.users = {part: frozenset(names) for part, names in users.items()}
+        self._pushing: dict[str, bool] = {}
+
+    def wholes(self, node: str) -> frozenset[str]:
+        """Nodes whose own expression names the node."""
+        return self.users.get(node, frozenset())
+
+    def changed(self, nodes: Mapping[str, Node]) -> Knowledge:
+        """The knowledge with other expressions, and what the closure rules make of them."""
+        users = dict(self.users)
+        for name, node in nodes.items():
+            old = self.nodes[name].parts if name in self.nodes else ()
+            for part in set(old) - set(node.parts):
+                users[part] = users[part] - {name}
+            for part in node.parts:
+                users[part] = users.get(part, frozenset()) | {name}
+        result = replace(self, nodes={**self.nodes, **nodes}, users=users)
+        touched = set(nodes)
+        for name, node in nodes.items():
+            touched |= {*node.any_of, *(self.nodes[name].any_of if name in self.nodes else ())}
+            touched |= {user for user in self.wholes(name) if self.nodes[user].filler == name}
+        result._narrow_again(self, {name for name in touched if result.nodes.get(name, _NONE).prop})
+        return result
+
+    def _narrow_again(self, before: Knowledge, touched: set[str]) -> None:
+        """Renew what `32-narrower-restriction.rq` states of some restrictions."""
+        old = {pair for name in touched for pair in before.narrower(name)}
+        new = {pair for name in touched for pair in self.narrower(name)}
+        if old == new:
+            return
+        self.upper, self.lower = dict(self.upper), dict(self.lower)
+        for narrow, wide in old - new:
+            if wide not in self.stated.get(narrow, ()):
+                self.upper[narrow] = self.upper[narrow] - {wide}
+                self.lower[wide] = self.lower[wide] - {narrow}
+        for narrow, wide in new - old:
+            self.upper[narrow] = self.upper.get(narrow, frozenset()) | {wide}
+            self.lower[wide] = self.lower.get(wide, frozenset()) | {narrow}
+
+    def narrower(self, name: str) -> Iterator[tuple[str, str]]:
+        """Pairs of a restriction and one that includes it, of which the given one is a part."""
+        mine = self.nodes.get(name, _NONE)
+        for other, node in self.nodes.items():
+            if node.prop is not None and node.prop == mine.prop and other != name:
+                if self._includes(name, mine, other, node):
+                    yield other, name
+                if self._includes(other, node, name, mine):
+                    yield name, other
+
+    def _includes(self, wide_name: str, wide: Node, narrow_name: str, narrow: Node) -> bool:
+        same = False
+        if wide.filler and narrow.filler:
+            same = narrow.filler == wide.filler
+            union = self.nodes.get(narrow.filler, _NONE).any_of
+            inside = same or self.below(narrow.filler, wide.filler)
+            if not inside:
+                inside = bool(union) and all(self.below(part, wide.filler) for part in union)
+        elif wide.filler and isinstance(narrow.value, Iri):
+            kinds = self.kinds.get(narrow.value, ())
+            inside = any(self.below(kind, wide.filler) for kind in kinds)
+        else:
+            inside = same = wide.value is not None and wide.value == narrow.value
+        if same and not any(name.startswith(BASE) for name in (wide_name, narrow_name)):
+            inside = any(wide_name in self.nodes[user].any_of for user in self.wholes(wide_name))
+        least = wide.count or 1
+        return inside and (least <= 1 or (narrow.count is not None and least <= narrow.count))
+
+    def below(self, low: str, high: str) -> bool:
+        """Whether a class is stated to lie below another, or is the same."""
+        found, waiting = {low}, [low]
+        while waiting:
+            for each in self.stated.get(waiting.pop(), ()):
+                if each not in found:
+                    found.add(each)
+                    waiting.append(each)
+        return high in found
 
     def _decides(self, node: str) -> bool:
         """Whether anything follows from a class; from most headings nothing does."""
-        return node in self.nodes or node in self.disjoint or bool(self.users(node))
+        return node in self.nodes or node in self.disjoint or bool(self.wholes(node))
+
+    def _pushes(self, name: str) -> bool:
+        """Whether an expression can be met or refuted from without, and so settles its parts."""
+        if name not in self._pushing:
+            self._pushing[name] = False  # while it is looked for, against cycles
+            node = self.nodes.get(name, _NONE)
+            without = (
+                (node.all_of and self.lower.get(name))
+                or (node.any_of and self.disjoint.get(name))
+                or (node.any_of and any(self._decides(u) for u in self.upper.get(name, ())))
+                or any(
+                    self._pushes(user)
+                    for user in self.wholes(name)
+                    if name in self.nodes[user].all_of + self.nodes[user].any_of
+                )
+            )
+            self._pushing[name] = bool((node.all_of or node.any_of) and without)
+        return self._pushing[name]
+
+    def near(self, node: str) -> set[str]:
+        """Nodes whose truth may change where that of the given one does."""
+        found = {
+            *self.wholes(node),
+            *(upper for upper in self.upper.get(node, ()) if self._decides(upper)),
+            *self.lower.get(node, ()),
+            *self.disjoint.get(node, ()),
+        }
+        if self._pushes(node):
+            found |= {*self.nodes[node].all_of, *self.nodes[node].any_of}
+        return found
 
     def resting_on(self, changed: Iterable[str]) -> set[str]:
         """Every node whose truth may change when the given ones are changed."""
         found, waiting = set(changed), list(changed)
         while waiting:
-            node = waiting.pop()
-            upper = {u for u in self.upper.get(node, ()) if self._decides(u)}
-            near = {
-                *self.users(node),
-                *upper,
-                *self.lower.get(node, ()),
-                *self.disjoint.get(node, ()),
-            }
-            for each in near - found:
+            for each in self.near(waiting.pop()) - found:
                 found.add(each)
                 waiting.append(each)
         return found
@@ -126,13 +225,6 @@ class Truth:
             self.met[x] |= met
             self.unmet[x] |= unmet
 
-    def snapshot(self, node: str) -> list[tuple[bool, ...]]:
-        """How one class stands for every individual."""
-        return [
-            (node in self.met[x], node in self.unmet[x], node in self.conflicting[x])
-            for x in self.met
-        ]
-
     def status(self, node: str, x: str | None = None) -> str:
         x = x or self.facts.patient
         if node in self.conflicting[x]:
@@ -148,14 +240,17 @@ class Truth:
         found = self.unmet.get(x)
         return node in (self.knowledge.unmet.get(x, ()) if found is None else found)
 
-    def derive(self, x: str, name: str, node: Node | None) -> tuple[bool, bool]:
+    def derive(self, x: str, name: str) -> tuple[bool, bool]:
         """Whether the rules meet and refute one class for one individual, one step."""
         know, facts = self.knowledge, self.facts
-        met, unmet = self.met[x], self.unmet[x]
+        met, unmet, node = self.met[x], self.unmet[x], know.nodes.get(name)
         holds = name in facts.types.get(x, ())
         holds = holds or any(lower in met for lower in know.lower.get(name, ()))
         fails = any(upper in unmet for upper in know.upper.get(name, ()))
         fails = fails or any(other in met for other in know.disjoint.get(name, ()))
+        for user in know.wholes(name):
+            holds = holds or (user in met and name in know.nodes[user].all_of)
+            fails = fails or (user in unmet and name in know.nodes[user].any_of)
         if node is None:
             return holds, fails
         if node.all_of:
@@ -201,14 +296,17 @@ class Truth:
                     fails = fails or number > size or (bad and bad > size - number)
         return bool(holds), bool(fails)
 
-    def settle(self, nodes: Mapping[str, Node], affected: set[str] | None = None) -> None:
+    def settle(self, affected: set[str] | None = None) -> None:
         """Run to the fixpoint; with `affected`, only those nodes are judged, the rest stand."""
-        names = set(nodes) | set(self.knowledge.upper) if affected is None else affected
+        know, first, names = self.knowledge, affected, affected
+        if names is None or first is None:
+            names = {*know.nodes, *know.upper, *know.lower}.union(*self.facts.types.values())
+            first = {name for name in know.nodes if know.nodes[name].prop}
+            first = first.union(*self.facts.types.values())
         for x in self.met:
-            own = names | self.facts.types.get(x, frozenset()) if affected is None else names
             for found in (self.met[x], self.unmet[x], self.conflicting[x]):
-                found -= own
-        self._fixpoint(nodes, names)
+                found -= names
+        self._fixpoint(names, first)
         clash = {x: (self.met[x] & self.unmet[x]) - self.conflicting[x] for x in self.met}
         if not any(clash.values()):
             return
@@ -216,18 +314,11 @@ class Truth:
             self.conflicting[x] |= clash[x]
             self.met[x] -= names
             self.unmet[x] -= names
-        self._fixpoint(nodes, names)
+        self._fixpoint(names, first)
 
-    def _fixpoint(self, nodes: Mapping[str, Node], names: set[str]) -> None:
+    def _fixpoint(self, names: set[str], first: set[str]) -> None:
         know = self.knowledge
-        waiting = dict.fromkeys((x, name) for x in reversed(list(self.met)) for name in names)
-        for x, types in self.facts.types.items():
-            if len(names) > 1000:
-                waiting |= dict.fromkeys((x, name) for name in types)
-        users: dict[str, set[str]] = defaultdict(set)
-        for name in names:
-            for part in nodes[name].parts if name in nodes else ():
-                users[part].add(name)
+        waiting = dict.fromkeys((x, name) for x in reversed(list(self.met)) for name in first)
         while waiting:
             x, name = next(iter(waiting))
             del waiting[x, name]
@@ -236,22 +327,28 @@ class Truth:
             had = name in self.met[x], name in self.unmet[x]
             if all(had):
                 continue
-            holds, fails = self.derive(x, name, nodes.get(name))
+            holds, fails = self.derive(x, name)
             if holds:
                 self.met[x].add(name)
             if fails:
                 self.unmet[x].add(name)
             if (had[0] or holds, had[1] or fails) == had:
                 continue
+            node = know.nodes.get(name, _NONE)
             near = {
-                *users.get(name, ()),
+                *know.wholes(name),
                 *know.upper.get(name, ()),
                 *know.lower.get(name, ()),
                 *know.disjoint.get(name, ()),
-            } & names
-            for each in near:
-                for y in self.met:
-                    waiting[y, each] = None
+                *node.all_of,
+                *node.any_of,
+            }
+            for each in near & names:
+                waiting[x, each] = None
+            if x != self.facts.patient:  # courses and what hangs off them are values of others
+                for each in know.wholes(name) & names:
+                    for y in self.met:
+                        waiting[y, each] = None
 
 
 def _unequal(found: Any, wanted: Any) -> bool:

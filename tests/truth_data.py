@@ -13,8 +13,9 @@ from rdflib import Literal, URIRef
 from truth import FACETS, Facts, Knowledge, Node
 
 from her2kg import KnowledgeGraph, rules
+from her2kg.engines import OxigraphEngine
 from her2kg.files import replacing
-from her2kg.graph import cache_folder
+from her2kg.graph import cache_folder, module_files
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, PREFIXES, QUERIES_HOME, Blank, Iri
 from her2kg.record_rdf import to_triples
 from her2kg.records import Record
@@ -41,26 +42,38 @@ def knowledge(kg: KnowledgeGraph) -> Knowledge:
         return {a: tuple(sorted(b)) for a, b in found.items()}
 
     upper = pairs("rdfs:subClassOf")
-    lower: dict[str, list[str]] = defaultdict(list)
+    lower: dict[str, set[str]] = defaultdict(set)
     for below, above in upper.items():
         for each in above:
-            lower[each].append(below)
-    # C exprDisjoint D: C met refutes D; kept the other way round, D is refuted by C.
-    disjoint = pairs("her2kg:exprDisjoint")
+            lower[each].add(below)
     met, unmet = pairs("her2kg:meets"), pairs("her2kg:fails")
     return Knowledge(
         nodes={node: _node(parts) for node, parts in flat.items() if set(parts) - {"Disjoint"}},
-        upper=upper,
-        lower={a: tuple(b) for a, b in lower.items()},
-        disjoint=disjoint,
+        upper={a: frozenset(b) for a, b in upper.items()},
+        lower={a: frozenset(b) for a, b in lower.items()},
+        disjoint=pairs("her2kg:exprDisjoint"),
         differs={
             (str(a), str(b)) for a, b in kg.select(_PAIRS.format("her2kg:differsFrom")).rows
         },
-        functional=set(pairs("a").keys() & _typed(kg, "owl:FunctionalProperty")),
-        data_properties=_typed(kg, "owl:DatatypeProperty"),
+        functional=_typed(kg, "owl:FunctionalProperty"),
         met={x: frozenset(found) for x, found in met.items()},
         unmet={x: frozenset(found) for x, found in unmet.items()},
+        kinds={x: frozenset(found) for x, found in pairs("a").items()},
+        stated=_stated(),
     )
+
+
+def _stated() -> dict[str, frozenset[str]]:
+    """Superclasses of named classes as the modules state them, without what the rules add."""
+    plain = OxigraphEngine()
+    for path in module_files():
+        plain.load_file(path)
+    found: dict[str, set[str]] = defaultdict(set)
+    for below, above in plain.select(
+        f"SELECT ?a ?b WHERE {{ ?a <{PREFIXES['rdfs']}subClassOf> ?b }}"
+    ).rows:
+        found[str(below)].add(str(above))
+    return {below: frozenset(above) for below, above in found.items()}
 
 
 def individuals(kg: KnowledgeGraph) -> Facts:
