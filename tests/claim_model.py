@@ -122,9 +122,7 @@ def read(kg: KnowledgeGraph) -> Model:
         for x, code in rows("SELECT ?x ?n WHERE { ?x a owl:NamedIndividual ; skos:notation ?n }")
     }
     claims = {
-        c.local: Claim(
-            r.local, str(p), codes[b.local], codes[j.local] if j else None, start, end
-        )
+        c.local: Claim(r.local, str(p), codes[b.local], codes[j.local] if j else None, start, end)
         for c, r, p, b, j, start, end in rows("""
         SELECT ?c ?r ?p ?b ?j ?from ?until WHERE {
           ?c her2kg:ofRegimen ?r ; her2kg:population ?p ; her2kg:basis ?b ; her2kg:validFrom ?from
@@ -180,8 +178,7 @@ class Judge:
         found = {
             name
             for name, claim in self.model.claims.items()
-            if claim != other.model.claims[name]
-            or self.conditions[name] != other.conditions[name]
+            if claim != other.model.claims[name] or self.conditions[name] != other.conditions[name]
         }
         found |= {self.model.claims[name].regimen for name in found}
         regimens = set(self.cautions) | set(other.cautions)

@@ -45,7 +45,9 @@ def early(tnm: str | None = None, **more: Any) -> Patch:
 
 
 def after_neoadjuvant(tnm: str, **more: Any) -> Patch:
-    neo = course("docetaxel", "trastuzumab", setting="neoadjuvant", start="2026-01-05", end="2026-05-04")
+    neo = course(
+        "docetaxel", "trastuzumab", setting="neoadjuvant", start="2026-01-05", end="2026-05-04"
+    )
     return early(tnm, **only(neo), **more)
 
 

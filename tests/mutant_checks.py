@@ -19,7 +19,7 @@ import test_criteria
 import test_early_examples
 import test_examples
 import test_queries
-from claim_model import Judge, Model
+from claim_model import Judge
 from mutation import local
 from truth import CONFLICTING, Truth
 
@@ -201,7 +201,9 @@ def _verdicts_broken(
     if case.claims:
         names = judge.model.claims if case.exact else case.claims
         for name in names if touched is None else touched.intersection(names):
-            verdict = judge.claim(name, truth.status, case.day) if name in judge.model.claims else None
+            verdict = (
+                judge.claim(name, truth.status, case.day) if name in judge.model.claims else None
+            )
             if verdict != case.claims.get(name):
                 return f"{name} is {verdict}, expected {case.claims.get(name)}"
     if not case.regimens and case.rest_ineligible is None:
@@ -228,11 +230,16 @@ def _verdicts_broken(
     return None
 
 
-def class_use(model: Model) -> set[str]:
-    """Classes on which a verdict or a caution rests directly."""
-    return {claim.population for claim in model.claims.values()} | {
-        rule.patient_class for rule in model.rules.values()
-    }
+def class_use(judge: Judge) -> dict[str, set[str]]:
+    """The claims and regimens whose verdict or cautions rest directly on each class."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, claim in judge.model.claims.items():
+        for criterion in (claim.population, *(each[1] for each in judge.conditions[name])):
+            found[criterion] |= {name, claim.regimen}
+    for regimen, cautions in judge.cautions.items():
+        for _, criterion, _ in cautions:
+            found[criterion].add(regimen)
+    return dict(found)
 
 
 def by_class(found: list[Case]) -> dict[str, list[Case]]:

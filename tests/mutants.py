@@ -71,7 +71,7 @@ class Lab:
         self.cases = checks.cases()
         self.by_class = checks.by_class(self.cases)
         self.verdict_cases = [case for case in self.cases if case.judges]
-        self.used = checks.class_use(self.model)
+        self.used = checks.class_use(self.judge)
         self.report = report
         self._individuals = Truth(self.knowledge, individuals(self.kg))
         for x in self._individuals.met:
@@ -130,7 +130,8 @@ class Lab:
         name = BASE + mutant.subject
         changed = self.knowledge.changed(mutant.nodes)
         own = {*self.generator.own(name), *mutant.nodes}
-        own |= {part for node in own if node in changed.nodes for part in changed.nodes[node].parts}
+        # An expression that something else can meet or refute settles its parts too.
+        own |= {p for node in list(own) if changed.pushes(node) for p in changed.nodes[node].parts}
         affected = self.knowledge.resting_on(mutant.nodes) | changed.resting_on(mutant.nodes) | own
         changed = self._individuals_changed(own, changed)
         for case in self._cases_for(name, affected):
@@ -169,7 +170,7 @@ class Lab:
                 if id(case) not in seen:
                     seen.add(id(case))
                     yield case
-        if affected & self.used:
+        if affected & self.used.keys():
             for case in self.verdict_cases:
                 if id(case) not in seen:
                     yield case
@@ -187,15 +188,21 @@ class Lab:
             if truth.save(own) == before and not any(truth.conflicting.values()):
                 return None
             truth.restore(saved, affected)
+            used = affected & self.used.keys() if case.judges else set()
+            stood = {name: truth.status(name) for name in used}
             truth.settle(affected)
-            return checks.broken(case, truth, self.judge, affected)
+            moved = [self.used[name] for name in used if truth.status(name) != stood[name]]
+            touched = set().union(*moved)
+            return checks.broken(case, truth, self.judge, affected, touched)
         finally:
             truth.restore(saved, affected)
 
     def _register(self, mutant: Mutant) -> str | None:
         """The register that no longer agrees, with the graph really changed."""
         with edited(self.kg, mutant):
-            same = test_registers.found(self.kg, mutant.group) == test_registers.written(mutant.group)
+            same = test_registers.found(self.kg, mutant.group) == test_registers.written(
+                mutant.group
+            )
         return None if same else test_registers.path(mutant.group).name
 
 
@@ -250,7 +257,9 @@ def table(results: list[Result], populations: set[str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--class", dest="name", help="one class, claim or safety rule")
     parser.add_argument("--sample", type=int, help="this many mutants, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample; 0 if left out")

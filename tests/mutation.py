@@ -99,7 +99,9 @@ class Generator:
     @cached_property
     def defined(self) -> list[str]:
         """Named classes with a definition of their own."""
-        rows = self._rows("SELECT DISTINCT ?c WHERE { ?c owl:equivalentClass ?e FILTER(isIRI(?c)) }")
+        rows = self._rows(
+            "SELECT DISTINCT ?c WHERE { ?c owl:equivalentClass ?e FILTER(isIRI(?c)) }"
+        )
         return sorted(str(c) for (c,) in rows)
 
     @cached_property
@@ -109,9 +111,7 @@ class Generator:
     @cached_property
     def _siblings(self) -> dict[str, list[str]]:
         """Individuals that share the most special class of one."""
-        rows = self._rows(
-            "SELECT ?x ?c WHERE { ?x a owl:NamedIndividual , ?c . ?c a owl:Class }"
-        )
+        rows = self._rows("SELECT ?x ?c WHERE { ?x a owl:NamedIndividual , ?c . ?c a owl:Class }")
         members: dict[str, set[str]] = defaultdict(set)
         kinds: dict[str, set[str]] = defaultdict(set)
         for x, c in rows:
@@ -226,7 +226,9 @@ class Generator:
                 ("limit-down", (facet, limit - step)),
             ):
                 facets = (*node.facets[:at], changed, *node.facets[at + 1 :])
-                what = f"{self._prop(node)} {_SIGN[facet]} {limit} -> {_SIGN[changed[0]]} {changed[1]}"
+                what = (
+                    f"{self._prop(node)} {_SIGN[facet]} {limit} -> {_SIGN[changed[0]]} {changed[1]}"
+                )
                 yield kind, what, {name: replace(node, facets=facets)}
 
     @cached_property
@@ -331,7 +333,11 @@ class Generator:
         kinds = sorted({kind for each in self.rules.values() for kind in each})
         for kind in self.rules[rule]:
             likely = BASE + _NEAR_KIND.get(local(kind), "")
-            other = next(k for k in [likely, *_after(kind, kinds)] if k in kinds and k not in self.rules[rule])
+            other = next(
+                k
+                for k in [likely, *_after(kind, kinds)]
+                if k in kinds and k not in self.rules[rule]
+            )
             yield change("swap-kind", "a", Iri(kind), Iri(other))
         targets = self._values(rule, "appliesTo")
         for found in targets:

@@ -11,9 +11,8 @@ import pytest
 from early_rows import early_rows
 from edge_rows import extended
 from rdflib import Literal, URIRef
-from safety_rows import NEVER_REFUTED
+from safety_rows import NEVER_REFUTED, TOXICITIES
 from safety_rows import ROWS as SAFETY
-from safety_rows import TOXICITIES
 
 from her2kg import KnowledgeGraph, rules
 from her2kg.namespaces import BASE

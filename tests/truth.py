@@ -145,7 +145,7 @@ class Knowledge:
         """Whether anything follows from a class; from most headings nothing does."""
         return node in self.nodes or node in self.disjoint or bool(self.wholes(node))
 
-    def _pushes(self, name: str) -> bool:
+    def pushes(self, name: str) -> bool:
         """Whether an expression can be met or refuted from without, and so settles its parts."""
         if name not in self._pushing:
             self._pushing[name] = False  # while it is looked for, against cycles
@@ -155,7 +155,7 @@ class Knowledge:
                 or (node.any_of and self.disjoint.get(name))
                 or (node.any_of and any(self._decides(u) for u in self.upper.get(name, ())))
                 or any(
-                    self._pushes(user)
+                    self.pushes(user)
                     for user in self.wholes(name)
                     if name in self.nodes[user].all_of + self.nodes[user].any_of
                 )
@@ -171,7 +171,7 @@ class Knowledge:
             *self.lower.get(node, ()),
             *self.disjoint.get(node, ()),
         }
-        if self._pushes(node):
+        if self.pushes(node):
             found |= {*self.nodes[node].all_of, *self.nodes[node].any_of}
         return found
 

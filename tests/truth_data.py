@@ -13,9 +13,8 @@ from rdflib import Literal, URIRef
 from truth import FACETS, Facts, Knowledge, Node
 
 from her2kg import KnowledgeGraph, rules
-from her2kg.engines import OxigraphEngine
 from her2kg.files import replacing
-from her2kg.graph import cache_folder, module_files
+from her2kg.graph import cache_folder
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, PREFIXES, QUERIES_HOME, Blank, Iri
 from her2kg.record_rdf import to_triples
 from her2kg.records import Record
@@ -24,6 +23,7 @@ _BATCH = 40
 _OWL, _RDF = PREFIXES["owl"], PREFIXES["rdf"]
 _FLAT = """SELECT ?node ?property ?value WHERE { ?node ?property ?value
   FILTER(STRSTARTS(STR(?property), "https://w3id.org/her2kg#expr")) }"""
+_EXPRESSION = {"AllOf", "AnyOf", "Negates", "Property"}
 _PAIRS = "SELECT ?a ?b WHERE {{ ?a {} ?b }}"
 _CLOSED = """SELECT ?x ?property ?size WHERE {
   ?x a ?list . ?list owl:maxCardinality ?size ; owl:onProperty ?property }"""
@@ -41,39 +41,24 @@ def knowledge(kg: KnowledgeGraph) -> Knowledge:
             found[str(a)].add(str(b))
         return {a: tuple(sorted(b)) for a, b in found.items()}
 
-    upper = pairs("rdfs:subClassOf")
+    upper = pairs("rdfs:subClassOf|her2kg:exprWithin")
     lower: dict[str, set[str]] = defaultdict(set)
     for below, above in upper.items():
         for each in above:
             lower[each].add(below)
     met, unmet = pairs("her2kg:meets"), pairs("her2kg:fails")
     return Knowledge(
-        nodes={node: _node(parts) for node, parts in flat.items() if set(parts) - {"Disjoint"}},
+        nodes={node: _node(parts) for node, parts in flat.items() if _EXPRESSION & set(parts)},
         upper={a: frozenset(b) for a, b in upper.items()},
         lower={a: frozenset(b) for a, b in lower.items()},
         disjoint=pairs("her2kg:exprDisjoint"),
-        differs={
-            (str(a), str(b)) for a, b in kg.select(_PAIRS.format("her2kg:differsFrom")).rows
-        },
+        differs={(str(a), str(b)) for a, b in kg.select(_PAIRS.format("her2kg:differsFrom")).rows},
         functional=_typed(kg, "owl:FunctionalProperty"),
         met={x: frozenset(found) for x, found in met.items()},
         unmet={x: frozenset(found) for x, found in unmet.items()},
         kinds={x: frozenset(found) for x, found in pairs("a").items()},
-        stated=_stated(),
+        stated={a: frozenset(b) for a, b in pairs("rdfs:subClassOf").items()},
     )
-
-
-def _stated() -> dict[str, frozenset[str]]:
-    """Superclasses of named classes as the modules state them, without what the rules add."""
-    plain = OxigraphEngine()
-    for path in module_files():
-        plain.load_file(path)
-    found: dict[str, set[str]] = defaultdict(set)
-    for below, above in plain.select(
-        f"SELECT ?a ?b WHERE {{ ?a <{PREFIXES['rdfs']}subClassOf> ?b }}"
-    ).rows:
-        found[str(below)].add(str(above))
-    return {below: frozenset(above) for below, above in found.items()}
 
 
 def individuals(kg: KnowledgeGraph) -> Facts:
@@ -207,9 +192,7 @@ class Records:
         of = {str(s): n for n, each in enumerate(subjects) for s in each}
         marked = {
             str(x)
-            for (x,) in self.kg.select(
-                "SELECT ?x WHERE { ?x her2kg:isUnderEvaluation true }"
-            ).rows
+            for (x,) in self.kg.select("SELECT ?x WHERE { ?x her2kg:isUnderEvaluation true }").rows
         }
         values: list[dict] = [defaultdict(lambda: defaultdict(list)) for _ in records]
         types: list[dict] = [defaultdict(set) for _ in records]
