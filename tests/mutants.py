@@ -183,11 +183,14 @@ class Lab:
             return checks.broken(case, truth, self.judge, affected)
         saved = truth.save(affected)
         before = truth.save(own)
+        know = truth.knowledge
+        held_up = any(know.pushes(user) for node in own for user in know.wholes(node))
         try:
-            truth.settle(own)
-            if truth.save(own) == before and not any(truth.conflicting.values()):
-                return None
-            truth.restore(saved, affected)
+            if not held_up:
+                truth.settle(own)
+                if truth.save(own) == before and not any(truth.conflicting.values()):
+                    return None
+                truth.restore(saved, affected)
             used = affected & self.used.keys() if case.judges else set()
             stood = {name: truth.status(name) for name in used}
             truth.settle(affected)

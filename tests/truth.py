@@ -249,8 +249,10 @@ class Truth:
         fails = any(upper in unmet for upper in know.upper.get(name, ()))
         fails = fails or any(other in met for other in know.disjoint.get(name, ()))
         for user in know.wholes(name):
-            holds = holds or (user in met and name in know.nodes[user].all_of)
-            fails = fails or (user in unmet and name in know.nodes[user].any_of)
+            # What is met by its parts alone tells nothing new of them.
+            if (user in met or user in unmet) and know.pushes(user):
+                holds = holds or (user in met and name in know.nodes[user].all_of)
+                fails = fails or (user in unmet and name in know.nodes[user].any_of)
         if node is None:
             return holds, fails
         if node.all_of:
