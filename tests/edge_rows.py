@@ -124,7 +124,7 @@ EXTRA: dict[str, Row] = {
         [early("cT2 M0"), early("cN1 M0")],
     ),
     "Her2LowPatient": (
-        [],
+        [score("2+", her2_ish={"ratio": 1.5, "copy_number": 3.5, "probe": "dual"})],
         [score("1+", her2_ish=AMPLIFIED)],
         [score("2+", her2_ish=None), score("2+", her2_ish=None, her2_status="negative")],
     ),
@@ -206,8 +206,13 @@ EXTRA: dict[str, Row] = {
         [],
         [],
     ),
-    "NeoadjuvantTrastuzumabEuDiseasePatient": ([early(inflammatory=True)], [], []),
-    "LocallyAdvancedInflammatoryOrHighRiskPatient": ([early(inflammatory=True)], [], []),
+    "NeoadjuvantTrastuzumabEuDiseasePatient": ([early(inflammatory=True), early("cT4b")], [], []),
+    "LocallyAdvancedInflammatoryOrHighRiskPatient": (
+        [early(inflammatory=True), early("cT4b")],
+        [],
+        [],
+    ),
+    "LargerThan2CmOrNodePositivePatient": ([early("cT4b")], [], []),
     "ClinicalN1To3Patient": ([early("cN2a")], [], []),
     "ResidualInvasiveDiseaseByYpPatient": (
         [after_neoadjuvant(f"ypT{size}") for size in ("1c", "2", "3", "4b")],

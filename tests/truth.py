@@ -89,9 +89,10 @@ class Knowledge:
         return result
 
     def _narrow_again(self, before: Knowledge, touched: set[str]) -> None:
-        """Renew what `32-narrower-restriction.rq` states of some restrictions."""
+        """Renew what `24b-narrower-restriction.rq` and `24c` state of some restrictions."""
         old = {pair for name in touched for pair in before.narrower(name)}
         new = {pair for name in touched for pair in self.narrower(name)}
+        self._exclude_again(before, touched)
         if old == new:
             return
         self.upper, self.lower = dict(self.upper), dict(self.lower)
@@ -102,6 +103,16 @@ class Knowledge:
         for narrow, wide in new - old:
             self.upper[narrow] = self.upper.get(narrow, frozenset()) | {wide}
             self.lower[wide] = self.lower.get(wide, frozenset()) | {narrow}
+
+    def _exclude_again(self, before: Knowledge, touched: set[str]) -> None:
+        """Renew what `24d-other-value.rq` states of some restrictions."""
+        old = {pair for name in touched for pair in before.excluding(name)}
+        new = {pair for name in touched for pair in self.excluding(name)}
+        if old != new:
+            self.disjoint = dict(self.disjoint)
+            for one, other in old ^ new:
+                rest = tuple(each for each in self.disjoint.get(one, ()) if each != other)
+                self.disjoint[one] = (*rest, other) if (one, other) in new else rest
 
     def narrower(self, name: str) -> Iterator[tuple[str, str]]:
         """Pairs of a restriction and one that includes it, of which the given one is a part."""
@@ -128,8 +139,41 @@ class Knowledge:
             inside = same = wide.value is not None and wide.value == narrow.value
         if same and not any(name.startswith(BASE) for name in (wide_name, narrow_name)):
             inside = any(wide_name in self.nodes[user].any_of for user in self.wholes(wide_name))
+        if wide.ranged and narrow.ranged:
+            return self._range_includes(wide_name, wide, narrow_name, narrow)
         least = wide.count or 1
         return inside and (least <= 1 or (narrow.count is not None and least <= narrow.count))
+
+    def _range_includes(self, wide_name: str, wide: Node, narrow_name: str, narrow: Node) -> bool:
+        """As `24c-narrower-range.rq` says."""
+        named = wide_name.startswith(BASE) or narrow_name.startswith(BASE)
+        if not named and not any(
+            wide_name in self.nodes[user].any_of for user in self.wholes(wide_name)
+        ):
+            return False
+        has = dict(narrow.facets)
+        for facet, limit in wide.facets:
+            side, strict = facet[:3], facet.endswith("Exclusive")
+            inner, outer = has.get(f"{side}Inclusive"), has.get(f"{side}Exclusive")
+            sign = 1 if side == "min" else -1
+            within = (
+                inner is not None and sign * (inner - limit) >= 0 and (not strict or inner != limit)
+            )
+            if not within and (outer is None or sign * (outer - limit) < 0):
+                return False
+        return True
+
+    def excluding(self, name: str) -> Iterator[tuple[str, str]]:
+        """Pairs of named classes that ask for different values of one functional property."""
+        mine = self.nodes.get(name, _NONE)
+        if not name.startswith(BASE) or mine.prop not in self.functional:
+            return
+        for other, node in self.nodes.items():
+            if node.prop == mine.prop and other.startswith(BASE):
+                if (mine.value, node.value) in self.differs:
+                    yield name, other
+                if (node.value, mine.value) in self.differs:
+                    yield other, name
 
     def below(self, low: str, high: str) -> bool:
         """Whether a class is stated to lie below another, or is the same."""
