@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from early_rows import early_rows
+from edge_rows import extended
 from rdflib import Literal, URIRef
-from safety_rows import NEVER_REFUTED
+from safety_rows import NEVER_REFUTED, TOXICITIES
 from safety_rows import ROWS as SAFETY
 
 from her2kg import KnowledgeGraph, rules
@@ -2132,6 +2133,7 @@ TABLE: dict[str, Row] = {
 }
 TABLE |= {name: row for name, row in SAFETY.items() if name not in TABLE}
 TABLE |= early_rows(TABLE)
+TABLE = extended(TABLE, TOXICITIES, plus)
 ALWAYS_KNOWN = {
     "LvefKnownPatient",
     "ClinicalN0To3Patient",
