@@ -9,6 +9,7 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
@@ -177,6 +178,15 @@ def question_index(kg: KnowledgeGraph) -> str:
     return "\n".join(parts)
 
 
+def case_splits(kg: KnowledgeGraph) -> str:
+    """Classes that a reasoner decides by cases or by assumption, from tests/data."""
+    with (ROOT / "tests" / "data" / "case-splits.csv").open(encoding="utf-8", newline="") as file:
+        rows = [
+            [f"`{r['class']}`", r["reasoner"], r["axiom"], r["why"]] for r in csv.DictReader(file)
+        ]
+    return table(["class", "by the reasoner", "axioms", "why"], rows)
+
+
 PARTS: dict[str, Callable[[KnowledgeGraph], str]] = {
     "contents": contents,
     "verified-share": verified,
@@ -185,6 +195,7 @@ PARTS: dict[str, Callable[[KnowledgeGraph], str]] = {
     "questions": question_index,
     "derivation-rules": rules("derivation"),
     "truth-rules": rules("inference"),
+    "case-splits": case_splits,
 }
 
 

@@ -22,9 +22,9 @@ Individual = str
 Literal = tuple[Individual, str]  # an individual and a class
 
 _CHUNK = 60  # literals refuted by one test; more make its search long
-_CHUNK_MILLISECONDS = 4_000
+_CHUNK_MILLISECONDS = 2_000
 _TOGETHER = 12  # literals that one model is to show the other way round
-_TEST_MILLISECONDS = 120_000
+_TEST_MILLISECONDS = 30_000
 NO_JAVA = (
     "HermiT needs Java, and none was found; install a Java runtime, version 11 or later "
     "(on Debian: apt install default-jre-headless), or name its folder in JAVA_HOME"
@@ -212,7 +212,7 @@ class Hermit:
 
         Shape: (individual, class) -> met, unmet or unknown; None where the facts contradict the
         axioms, so that everything follows. `facts` as `axioms` gives them.
-        Errors: EngineError if a single test takes more than two minutes.
+        Errors: EngineError if a single test takes more than half a minute.
         """
         search = _Search(self, facts, literals)
         search.prove_expected(expected or {})
