@@ -38,6 +38,7 @@ PAGES = [
     "docs/how-verdicts-are-made.md",
     "docs/agreement.md",
     "docs/mappings.md",
+    "docs/ontology.md",
     "docs/patient-record.md",
     "docs/queries.md",
     "docs/reasoning.md",
