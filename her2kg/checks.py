@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from rdflib import Graph
 
@@ -17,17 +18,20 @@ from her2kg import rules as rule_texts
 from her2kg.engines import OxigraphEngine
 from her2kg.errors import DataError
 from her2kg.graph import is_module
-from her2kg.namespaces import QUERIES_HOME
-from her2kg.tree import CATALOG_FILE, ROOT_FILE, expected_files
+from her2kg.namespaces import BASE, QUERIES_HOME
+from her2kg.syntaxes import SYNTAXES, parse_turtle, syntax_of
+from her2kg.tree import CATALOG_FILE, ROOT_FILE, expected_files, module_path
 from her2kg.turtle import format_turtle
+
+_OTHER_SYNTAXES = (".rdf", ".owl", ".owx", ".ofn", ".omn")
 
 
 @dataclass(frozen=True)
 class Finding:
     """One violation: the rule that found it, the term it is about, and a full sentence.
 
-    Shape: `rule` is `format`, `imports`, `catalog`, the name of a hygiene query or, for a shape,
-    `shape-<name>`; `term` is an IRI, or a path for the first three.
+    Shape: `rule` is `syntax`, `place`, `format`, `imports`, `catalog`, the name of a hygiene
+    query or, for a shape, `shape-<name>`; `term` is an IRI, or a path for the first five.
     """
 
     rule: str
@@ -76,7 +80,7 @@ def rule_files(root: Path) -> list[Path]:
 def form_findings(root: Path) -> list[Finding]:
     """Compare each file with its canonical form, and imports and catalog with the files.
 
-    Shape: rules `syntax` (then no other), `format`, `imports` and `catalog`.
+    Shape: rules `syntax` (then no other), `place`, `format`, `imports` and `catalog`.
     """
     root = Path(root)
     try:
@@ -88,19 +92,51 @@ def form_findings(root: Path) -> list[Finding]:
         ]
     findings = []
     for path, text in sorted(expected.items()):
-        current = path.read_text(encoding="utf-8") if path.exists() else ""
-        if path.exists() and path.read_bytes() == text.encode():
-            continue
+        current = path.read_bytes() if path.exists() else b""
         name = path.relative_to(root).as_posix()
+        syntax = syntax_of(current) if path.suffix == ".ttl" else "turtle"
+        if syntax != "turtle":
+            wrong = f"The file is {SYNTAXES[syntax]}, not Turtle; run `her2kg format`."
+            return [Finding("syntax", name, wrong)]
+        if path.exists() and current == text.encode():
+            continue
         if path.name == CATALOG_FILE:
             rule, wrong = "catalog", "does not list every module file that is present"
-        elif path.name == ROOT_FILE and format_turtle(current) == current:
+        elif path.name == ROOT_FILE and format_turtle(current) == current.decode():
             rule, wrong = "imports", "does not import exactly the module files that are present"
         else:
             rule, wrong = "format", "is not in the canonical form"
         findings.append(Finding(rule, name, f"The file {wrong}; run `her2kg format`."))
-    order = ("format", "imports", "catalog")
+    findings += _place_findings(root, expected)
+    order = ("place", "format", "imports", "catalog")
     return sorted(findings, key=lambda f: (order.index(f.rule), f.term))
+
+
+def _place_findings(root: Path, expected: dict[Path, str]) -> list[Finding]:
+    """Say which files stand at the wrong place, are not read, or hold what is not theirs."""
+    ontology = root / "ontology"
+    found = []
+    for entry in ElementTree.fromstring(expected[ontology / CATALOG_FILE].encode()):
+        iri, name = entry.attrib["name"], entry.attrib["uri"]
+        place = module_path(iri)
+        if place != name:
+            where = f"belongs in ontology/{place}" if place else "is not one of her2kg"
+            todo = "rename the file, or set the ontology IRI of the module to match its file"
+            wrong = f"The module <{iri}> in this file {where}; {todo}."
+            found.append(Finding("place", f"ontology/{name}", wrong))
+    terms = {s[1:-1] for s, _, _ in parse_turtle(expected.get(ontology / ROOT_FILE, ""))}
+    for term in sorted(term for term in terms if term.startswith(BASE)):
+        wrong = (
+            f"The term stands in ontology/{ROOT_FILE}, which only names the modules; move it to "
+            "its module (in Protege: Refactor > Copy/move/delete axioms)."
+        )
+        found.append(Finding("place", term, wrong))
+    for path in sorted(ontology.rglob("*")):
+        if path.suffix in _OTHER_SYNTAXES:
+            name = path.relative_to(root).as_posix()
+            todo = f"take it over with `her2kg format --from {name}`, then delete it"
+            found.append(Finding("place", name, f"The file is not Turtle and is not read; {todo}."))
+    return found
 
 
 def rule_findings(

@@ -161,12 +161,13 @@ def eligible(
     basis: _Basis = None,
     jurisdiction: _Jurisdiction = None,
     engine: _Engine = "oxigraph",
+    root: _Root = None,
     format: _Format = Format.table,
 ) -> None:
     """Which regimens suit a patient: a verdict for each."""
     from her2kg import render
 
-    kg = load_graph(engine)
+    kg = load_graph(engine, root)
     answers = evaluate(kg, patient, as_of, regimen, basis, jurisdiction, format)
     _write(
         format,
@@ -189,12 +190,13 @@ def explain(
     basis: _Basis = None,
     jurisdiction: _Jurisdiction = None,
     engine: _Engine = "oxigraph",
+    root: _Root = None,
     format: _Format = Format.table,
 ) -> None:
     """Why a regimen suits a patient or not, criterion by criterion."""
     from her2kg import render
 
-    kg = load_graph(engine)
+    kg = load_graph(engine, root)
     answers = evaluate(kg, patient, as_of, [regimen], basis, jurisdiction, format)
     if not answers.regimens:
         raise typer.Exit(2)
@@ -438,16 +440,24 @@ def format_(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")
     ] = False,
+    incoming: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Take over a module saved elsewhere, in Turtle, RDF/XML or OWL/XML; repeatable.",
+        ),
+    ] = None,
     root: _Root = None,
 ) -> None:
     """Write the ontology in its canonical form.
 
-    Lists the files that changed; renews the imports of the root and the catalog.
+    Lists the files that changed; renews all imports and the catalog.
     """
     from her2kg.tree import format_tree
 
     folder = project_folder(root)
-    changed = format_tree(folder, check=check)
+    changed = format_tree(folder, check=check, incoming=incoming or ())
     write_out("".join(f"{path.relative_to(folder).as_posix()}\n" for path in changed))
     files = f"{len(changed) or 'no'} file{'' if len(changed) == 1 else 's'}"
     say(f"{files} {'would change' if check else 'changed'}")

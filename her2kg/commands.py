@@ -115,11 +115,12 @@ def program_version() -> str:
         return f"{load_graph().version} (not installed)"
 
 
-def load_graph(engine: str = "oxigraph") -> KnowledgeGraph:
-    """Load the knowledge that her2kg came with."""
+def load_graph(engine: str = "oxigraph", root: Path | None = None) -> KnowledgeGraph:
+    """Load the knowledge that her2kg came with, or that of the folder that --root names."""
     from her2kg.knowledge import KnowledgeGraph
 
-    return KnowledgeGraph(engine=engine)
+    ontology = project_folder(root) / "ontology" if root else None
+    return KnowledgeGraph(engine=engine, ontology=ontology)
 
 
 def project_folder(root: Path | None) -> Path:

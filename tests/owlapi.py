@@ -15,10 +15,12 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 OURS = "https://w3id.org/her2kg"
+XSD = "http://www.w3.org/2001/XMLSchema#"
 ERROR = "http://org.semanticweb.owlapi/error#"
 FORMATS = {
     "ttl": "TurtleDocumentFormat",
@@ -44,7 +46,7 @@ class Desk:
     """
 
     def __init__(self) -> None:
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -125,8 +127,13 @@ def load(made: Any, path: Path) -> Any:
 # Questions
 
 
-def check(home: str, name: str, reason: bool = False) -> dict[str, Any]:
+def check(
+    home: str, name: str, reason: bool = False, save_to: str = "", formats: Sequence[str] = ()
+) -> dict[str, Any]:
     """Say what is wrong with a module and all that it imports; all lists are empty if nothing is.
+
+    With `save_to`, each module is also saved there unchanged, as Protege's "Save as" does: for
+    the format ttl as `save_to`/ttl/drugs.ttl, and so on.
 
     Shape: `failed` is what Java says if the module cannot be loaded, else None.
     """
@@ -152,6 +159,11 @@ def check(home: str, name: str, reason: bool = False) -> dict[str, Any]:
     violations = Profiles.OWL2_DL.checkOntology(root).getViolations()
     found["profile"] = sorted(str(each) for each in violations)
     found["profile_seconds"] = time.perf_counter() - began
+    for each in closure:
+        for kind in formats:
+            path = Path(str(made.getOntologyDocumentIRI(each)).removeprefix("file:"))
+            target = Path(save_to) / kind / path.relative_to(Path(home).resolve())
+            write(made, each, target.with_suffix(f".{kind}"), kind)
     if reason:
         from org.semanticweb.HermiT import ReasonerFactory
 
@@ -182,7 +194,7 @@ def _entities(closure: list[Any]) -> dict[str, Any]:
     used, declared, named = set(), set(), set()
     for each in closure:
         for entity in each.getSignature():
-            if not entity.isBuiltIn():
+            if not entity.isBuiltIn() and not str(entity.getIRI()).startswith(XSD):
                 used.add((str(entity.getIRI()), str(entity.getEntityType())))
         for axiom in each.axioms().iterator():
             kind = str(axiom.getAxiomType())
@@ -198,46 +210,13 @@ def _entities(closure: list[Any]) -> dict[str, Any]:
     kinds: dict[str, set[str]] = {}
     for iri, kind in used | declared:
         kinds.setdefault(iri, set()).add(kind)
-    properties = {"ObjectProperty", "DataProperty", "AnnotationProperty"}
     return {
         "undeclared": sorted(f"{iri} {kind}" for iri, kind in used - declared),
         "errors": sorted(iri for iri in kinds if iri.startswith(ERROR)),
         "untyped": sorted(iri for iri in named - set(kinds) if iri.startswith(f"{OURS}#")),
-        "punned": sorted(
-            f"{iri} {' '.join(sorted(k))}"
-            for iri, k in kinds.items()
-            if len(k & properties) > 1 or {"Class", "Datatype"} <= k or len(k) > 1
-        ),
+        "punned": sorted(f"{iri} {' '.join(sorted(k))}" for iri, k in kinds.items() if len(k) > 1),
         "entities": len(kinds),
     }
-
-
-def save(home: str, target: str, formats: list[str], names: list[str]) -> int:
-    """Save modules unchanged in other syntaxes, as Protege's "Save as" does.
-
-    Shape: `target`/ttl/drugs.ttl, `target`/owx/drugs.owx and so on; the number of files.
-    """
-    made = manager(Path(home))
-    for name in names:
-        load_once(made, Path(home) / name)
-    for name in names:
-        ontology = by_document(made, Path(home) / name)
-        for kind in formats:
-            write(made, ontology, (Path(target) / kind / name).with_suffix(f".{kind}"), kind)
-    return len(names) * len(formats)
-
-
-def load_once(made: Any, path: Path) -> Any:
-    """Load a module unless an earlier one has imported it."""
-    return by_document(made, path) or load(made, path)
-
-
-def by_document(made: Any, path: Path) -> Any:
-    """The loaded ontology that stands in this file, or None."""
-    for each in made.getOntologies():
-        if str(made.getOntologyDocumentIRI(each)).endswith(path.resolve().as_uri().split("//")[-1]):
-            return each
-    return None
 
 
 def write(made: Any, ontology: Any, path: Path, kind: str) -> None:
@@ -257,7 +236,7 @@ def write(made: Any, ontology: Any, path: Path, kind: str) -> None:
         stream.close()
 
 
-CALLS = {"check": check, "save": save}
+CALLS = {"check": check}
 
 
 def main() -> None:
