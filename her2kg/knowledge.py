@@ -249,8 +249,8 @@ class KnowledgeGraph:
 
         >>> import owlready2
         >>> world = KnowledgeGraph().reasoner()
-        >>> world.search_one(iri="*#Her2PositivePatient").label
-        ['HER2-positive']
+        >>> world.search_one(iri="*#Her2PositivePatient").label.first()
+        'HER2-positive'
 
         Shape: owlready2.World; `owlready2.sync_reasoner_hermit(world)` classifies it.
         Errors: DataError for a record with problems; EngineError on a remote endpoint.
