@@ -219,7 +219,7 @@ def subsumptions(kg: KnowledgeGraph, reasoner: str) -> Subsumptions:
     Errors: DataError for another reasoner; EngineError if HermiT finds no Java.
     Source: queries/system/subsumptions.rq
     """
-    from her2kg.reasoning import SUITABLE, Reasoner, accept
+    from her2kg.reasoning import Reasoner, accept
 
     kg.complete()
     found = kg.engine.construct(rules.system("subsumptions.rq"))
@@ -233,7 +233,7 @@ def subsumptions(kg: KnowledgeGraph, reasoner: str) -> Subsumptions:
         raise EngineError(f"{error}; or build without it: --reasoner {RULES}") from error
     for below, higher in hermit.superclasses().items():
         pairs.update((below, above) for above in higher)
-    return Subsumptions(frozenset(pairs), f"by the OWL reasoner {SUITABLE.replace('h', 'H', 1)}")
+    return Subsumptions(frozenset(pairs), "by the OWL reasoner HermiT")
 
 
 def inferred(
