@@ -173,7 +173,7 @@ def _ask_inferred(kg: Any, query: str) -> Any:
     from her2kg.engines import OxigraphEngine
     from her2kg.namespaces import ONTOLOGY_HOME
     from her2kg.records import slug
-    from her2kg.release_graphs import inferred, merged
+    from her2kg.release_graphs import RULES, inferred, merged, subsumptions
     from her2kg.turtle import write_turtle
 
     examples = (ONTOLOGY_HOME / "examples").glob("*.json")
@@ -181,7 +181,8 @@ def _ask_inferred(kg: Any, query: str) -> Any:
     engine = OxigraphEngine()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "her2kg-inferred.ttl"
-        copy.write_text(write_turtle(inferred(kg, merged(ONTOLOGY_HOME), named)), encoding="utf-8")
+        triples = inferred(kg, merged(ONTOLOGY_HOME), named, subsumptions(kg, RULES))
+        copy.write_text(write_turtle(triples), encoding="utf-8")
         engine.load_file(copy)
     return queries.select(engine, query)
 

@@ -227,9 +227,9 @@ def reason(
     ] = "hermit",
     format: _Format = Format.table,
 ) -> None:
-    """What HermiT says of a patient beside what the rules say; exit 1 if they differ.
+    """What HermiT and the rules say of a patient, side by side.
 
-    Needs Java.
+    Exits with 1 if they differ. Needs Java.
     """
     from her2kg import reasoning, render_reason
 
@@ -470,6 +470,14 @@ def release(
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to put the release.")
     ] = Path("dist"),
     root: _Root = None,
+    reasoner: Annotated[
+        str,
+        typer.Option(
+            "--reasoner",
+            metavar="NAME",
+            help="hermit, or rules: quicker, without Java, finds less.",
+        ),
+    ] = "hermit",
 ) -> None:
     """Build the files of a release into one folder.
 
@@ -478,7 +486,7 @@ def release(
     """
     from her2kg.release import build_release
 
-    files = build_release(out, project_folder(root) / "ontology")
+    files = build_release(out, project_folder(root) / "ontology", reasoner=reasoner)
     write_out("".join(f"{out / file.name}\n" for file in files))
     say(f"{len(files)} files and their sums written to {out}")
 

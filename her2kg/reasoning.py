@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from her2kg import rules
-from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean
+from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean, one_of
 from her2kg.hermit import Hermit, Literal
 from her2kg.justification import classes_in, justification, render
 from her2kg.namespaces import BASE, ONTOLOGY
@@ -250,14 +250,17 @@ _UNSUITABLE = {
 SUITABLE = "hermit"
 
 
-def accept(name: str) -> None:
-    """Accept the name of a reasoner. Errors: DataError with why another one is refused."""
+def accept(name: str, *others: str) -> str:
+    """Accept the name of a reasoner, or one of `others`, and give it in lower case.
+
+    Errors: DataError with why another one is refused.
+    """
     asked = name.strip().casefold()
-    if asked == SUITABLE:
-        return
+    if asked in (SUITABLE, *others):
+        return asked
     why = _UNSUITABLE.get(asked)
     given = Fact(f"{name}: {why}") if why else name
-    raise DataError([Problem("--reasoner", given, SUITABLE)])
+    raise DataError([Problem("--reasoner", given, one_of([SUITABLE, *others]))])
 
 
 def require_embedded(remote: bool) -> None:

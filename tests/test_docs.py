@@ -44,6 +44,7 @@ def test_every_page_is_listed():
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     pages = {path.relative_to(ROOT).as_posix() for path in found}
     assert pages - {"CHANGELOG.md"} == set(PAGES)
+    assert [page for page in PAGES if not (ROOT / page).read_text("utf-8").startswith("# ")] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

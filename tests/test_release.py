@@ -65,7 +65,7 @@ def dist(project, tmp_path_factory) -> Path:
             if target.is_dir():
                 return target
             time.sleep(0.1)
-    build_release(target, project / "ontology")
+    build_release(target, project / "ontology", reasoner="rules")
     return target
 
 
@@ -146,7 +146,8 @@ def test_the_command_gives_the_same_bytes_again(dist, project, tmp_path):
     (tmp_path / "again" / "her2kg.ttl").write_text("old")
     code = "import sys; from her2kg.cli import main; sys.exit(main())"
     done = subprocess.run(
-        [sys.executable, "-c", code, "release", "-o", "again", "--root", str(project)],
+        [sys.executable, "-c", code, "release", "-o", "again", "--reasoner", "rules"]
+        + ["--root", str(project)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"},
         capture_output=True,
@@ -184,7 +185,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
 
 
 def test_a_build_that_fails_leaves_the_earlier_release(tmp_path, monkeypatch):
-    def broken(home):
+    def broken(home, reasoner):
         yield release._file("her2kg.ttl", "new", "text/turtle", "")
         raise RuntimeError("half way")
 
@@ -204,7 +205,7 @@ def test_a_disk_that_fills_up_leaves_the_earlier_release(tmp_path, monkeypatch):
 
     (tmp_path / "dist").mkdir()
     monkeypatch.setattr(
-        release, "artefacts", lambda _: [release._file("a", "new", "text/plain", "")]
+        release, "artefacts", lambda *_: [release._file("a", "new", "text/plain", "")]
     )
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(EngineError, match="cannot be written: No space left"):
@@ -401,6 +402,57 @@ def test_derived_facts_are_there_once(inferred):
     assert inferred.value(patient, term("distantMetastasis")) == Literal(True)
     internal = {term(name) for name in ("meets", "fails", "isConflicting", "isUnderEvaluation")}
     assert internal.isdisjoint(inferred.predicates(patient))
+
+
+def test_hermit_finds_subsumptions_that_the_rules_do_not():
+    """On a few classes, because all of the ontology takes a minute."""
+    if not shutil.which("java"):
+        pytest.skip("needs Java")
+    from her2kg.hermit import Hermit
+
+    def at_least(number: str) -> str:
+        return f"""owl:equivalentClass [ a owl:Restriction ; owl:onProperty :n ; owl:someValuesFrom
+            [ a rdfs:Datatype ; owl:onDatatype xsd:decimal ;
+              owl:withRestrictions ( [ xsd:minInclusive {number} ] ) ] ]"""
+
+    turtle = f"""{SMALL} @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+        :n a owl:DatatypeProperty . :High a owl:Class ; {at_least("50.0")} .
+        :Low a owl:Class ; {at_least("40.0")} ."""
+    above = Hermit(rdflib.Graph().parse(data=turtle, format="turtle")).superclasses()
+    assert above[f"{BASE}High"] == {f"{BASE}Low"} and above[f"{BASE}Low"] == set()
+    assert above[f"{BASE}A"] == {f"{BASE}D"}
+
+
+def test_subsumptions_of_the_reasoner_are_added_and_it_is_named(monkeypatch):
+    class Reasoner:
+        def __init__(self, kg):
+            self.hermit = self
+
+        def superclasses(self):
+            return {f"{BASE}Taxane": {f"{BASE}Regimen"}}
+
+    kg = KnowledgeGraph()
+    by_rules = release_graphs.subsumptions(kg, "rules")
+    monkeypatch.setattr("her2kg.reasoning.Reasoner", Reasoner)
+    by_hermit = release_graphs.subsumptions(kg, "HermiT")
+    assert by_hermit.pairs - by_rules.pairs == {(f"{BASE}Taxane", f"{BASE}Regimen")}
+    assert by_rules.pairs < by_hermit.pairs
+    assert "HermiT" in by_hermit.told and "HermiT" not in by_rules.told
+
+
+def test_a_missing_java_is_named_with_the_way_round_it(monkeypatch):
+    def without_java(kg):
+        raise EngineError("HermiT needs Java, and none was found")
+
+    monkeypatch.setattr("her2kg.reasoning.Reasoner", without_java)
+    with pytest.raises(EngineError, match="needs Java.*or build without it: --reasoner rules"):
+        release_graphs.subsumptions(KnowledgeGraph(), "hermit")
+
+
+def test_a_reasoner_that_leaves_things_out_is_refused_before_the_work(tmp_path):
+    with pytest.raises(DataError, match="owlrl: .*accepted hermit or rules"):
+        build_release(tmp_path / "dist", reasoner="owlrl")
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the description ------------------------------------------------------------------------------
