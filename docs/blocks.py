@@ -33,6 +33,7 @@ WIDTH = "100"
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/authoring.md",
     "docs/benchmarks.md",
     "docs/evidence-review.md",
     "docs/how-verdicts-are-made.md",

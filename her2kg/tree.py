@@ -156,9 +156,8 @@ def _needed_imports(modules: dict[str, set[Triple]]) -> dict[str, set[str]]:
 def _with_imports(triples: set[Triple], ontology: str, modules: set[str]) -> set[Triple]:
     """Replace the imports of our own modules; an import from elsewhere stays."""
     subject = f"<{ontology}>"
-    kept = {
-        t for t in triples if t[:2] != (subject, _IMPORTS) or not t[2].startswith(f"<{ONTOLOGY}/")
-    }
+    ours = (f"<{ONTOLOGY}>", f"<{ONTOLOGY}/")
+    kept = {t for t in triples if t[:2] != (subject, _IMPORTS) or not t[2].startswith(ours)}
     return kept | {(subject, _IMPORTS, f"<{iri}>") for iri in modules}
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 OURS = "https://w3id.org/her2kg"
+OWL = "http://www.w3.org/2002/07/owl#"
 XSD = "http://www.w3.org/2001/XMLSchema#"
 ERROR = "http://org.semanticweb.owlapi/error#"
 FORMATS = {
@@ -236,7 +237,69 @@ def write(made: Any, ontology: Any, path: Path, kind: str) -> None:
         stream.close()
 
 
-CALLS = {"check": check}
+def edit(
+    home: str,
+    edits: list[list[str]],
+    save_to: str,
+    formats: list[str],
+    expressions: Sequence[Sequence[str]] = (),
+) -> list[bool]:
+    """Make edits as Protege would: open the root, add axioms to a module or make one, save it.
+
+    Each edit is the name of a file and Turtle. The module is saved in each format, as `check`
+    does. Each expression is the name of a file, the IRI of a class and Manchester syntax.
+
+    Shape: for each expression, whether the class is defined by it after the edits.
+    """
+    from java.util import HashSet
+    from org.semanticweb.owlapi.io import StringDocumentSource
+    from org.semanticweb.owlapi.model import IRI
+
+    made = manager(Path(home))
+    load(made, Path(home) / "her2kg.ttl")
+    for number, (name, text) in enumerate(edits):
+        iri = f"{OURS}/{name.removesuffix('.ttl')}"
+        target = made.getOntology(IRI.create(iri))
+        imports = f"<{OWL}imports> <{OURS}>"
+        if target is None:  # an import comes last: the OWL API loses what follows it in a header
+            text = text.replace("    .\n", f"    {imports} ;\n    .\n", 1)
+        else:
+            text = f"<urn:edit:{number}> a <{OWL}Ontology> ; {imports} .\n{text}"
+        loaded = made.loadOntologyFromOntologyDocument(StringDocumentSource(text))
+        if target is None:
+            target = loaded
+        else:
+            made.addAxioms(target, HashSet(list(loaded.axioms().iterator())))
+        for kind in formats:
+            write(made, target, (Path(save_to) / kind / name).with_suffix(f".{kind}"), kind)
+    return [_defined_by(made, *expression) for expression in expressions]
+
+
+def _defined_by(made: Any, name: str, iri: str, manchester: str) -> bool:
+    """Say whether a class is defined by this expression, read as Protege's editor reads it."""
+    from org.semanticweb.owlapi.apibinding import OWLManager
+    from org.semanticweb.owlapi.expression import ShortFormEntityChecker
+    from org.semanticweb.owlapi.model import IRI
+    from org.semanticweb.owlapi.util import (
+        BidirectionalShortFormProviderAdapter,
+        SimpleShortFormProvider,
+    )
+
+    names = BidirectionalShortFormProviderAdapter(
+        made, made.getOntologies(), SimpleShortFormProvider()
+    )
+    parser = OWLManager.createManchesterParser()
+    parser.setOWLEntityChecker(ShortFormEntityChecker(names))
+    parser.setStringToParse(manchester)
+    expression = parser.parseClassExpression()
+    thing = made.getOWLDataFactory().getOWLClass(IRI.create(iri))
+    module = made.getOntology(IRI.create(f"{OURS}/{name.removesuffix('.ttl')}"))
+    return any(
+        bool(axiom.contains(expression)) for axiom in module.getEquivalentClassesAxioms(thing)
+    )
+
+
+CALLS = {"check": check, "edit": edit}
 
 
 def main() -> None:

@@ -202,7 +202,7 @@ her2kg:B a owl:Class ; rdfs:subClassOf her2kg:A .
 her2kg:C a owl:Class ; owl:equivalentClass [ a owl:Restriction ; owl:onProperty her2kg:lvefPercent ;
     owl:someValuesFrom [ a rdfs:Datatype ; owl:onDatatype xsd:decimal ;
         owl:withRestrictions ( [ xsd:maxExclusive 55.50 ] [ xsd:minInclusive 50 ] ) ] ] .
-her2kg:i a owl:NamedIndividual, her2kg:C ; her2kg:lvefPercent 50, 50.0, 50.00, "5.0E1"^^xsd:double ;
+her2kg:i a owl:NamedIndividual, her2kg:C ; her2kg:lvefPercent 50, 50.0, 50.00 ;
     her2kg:note true, "2026-01-01"^^xsd:date, <https://example.org/x/> .
 her2kg:j a owl:NamedIndividual .
 her2kg:k a owl:NamedIndividual .
