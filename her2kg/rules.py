@@ -51,7 +51,7 @@ def infer(engine: OxigraphEngine | RdflibEngine) -> int:
 
     Shape: the number of rounds.
     Source: queries/inference/*.rq: in each turn the rules of stage `facts` once, of `propagation`
-    repeatedly, of `last` once
+    repeatedly, of `remaining` when these end, of `last` once
     """
     rounds = _in_turns(engine)
     if engine.select(system("conflicts.rq")).rows[0][0]:
@@ -90,6 +90,9 @@ def _fixpoint(
     before = (0, 0)
     for done in range(_ROUNDS):
         now = engine.select(count).rows[0]
+        if now == before:  # these derive something for few patients, so they wait until now
+            run(_updates("inference", stage="remaining"))
+            now = engine.select(count).rows[0]
         if now == before:
             run(_updates("inference", stage="last"))
             return done
