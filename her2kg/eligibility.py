@@ -7,7 +7,7 @@ questions of `queries/eligibility/` are asked, and the record is taken out again
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -235,14 +235,18 @@ class Evaluator:
         )
 
     @contextmanager
-    def _inferred(self, record: Record) -> Iterator[list[Any]]:
-        """Hold a record in the graph, with what is derived and inferred from it."""
+    def _inferred(
+        self, record: Record, assumed: Mapping[tuple[str, str], str] | None = None
+    ) -> Iterator[list[Any]]:
+        """Hold a record in the graph, with what is derived and inferred from it and `assumed`."""
         from rdflib import Literal, URIRef
 
         triples = to_triples(record, self.names)
         mark = (URIRef(record.iri), URIRef(BASE + "isUnderEvaluation"), Literal(True))
+        told = {"met": URIRef(BASE + "meets"), "unmet": URIRef(BASE + "fails")}
+        more = [(URIRef(x), told[status], URIRef(c)) for (x, c), status in (assumed or {}).items()]
         with self._lock:
-            self.engine.add([*triples, mark])
+            self.engine.add([*triples, mark, *more])
             try:
                 rules.run_folder(self.engine, "derivation")
                 rules.infer(self.engine)
@@ -250,15 +254,19 @@ class Evaluator:
             finally:
                 self.engine.remove_subjects({triple[0] for triple in triples})
 
-    def decided(self, record: Record) -> tuple[list[Any], dict[tuple[str, str], str]]:
+    def decided(
+        self, record: Record, assumed: Mapping[tuple[str, str], str] | None = None
+    ) -> tuple[list[Any], dict[tuple[str, str], str]]:
         """What the rules decide of a record, and the facts that they decide it from.
+
+        `assumed` are memberships told to the rules beforehand, as a reasoner found them.
 
         Shape: triples, stated and derived, as rdflib terms; (individual, class) -> met, unmet or
         conflicting, for the patient, the courses and the toxicity episodes.
         Source: queries/system/individual-facts.rq, queries/system/decided-classes.rq
         """
         statuses: dict[tuple[str, str], str] = {}
-        with self._inferred(record) as triples:
+        with self._inferred(record, assumed) as triples:
             facts = self.engine.construct(rules.system("individual-facts.rq"))
             rows = self.engine.select(rules.system("decided-classes.rq")).rows
         for individual, iri, status in rows:

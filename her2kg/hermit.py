@@ -163,11 +163,19 @@ class Hermit:
             for node in graph.subjects(RDF.type, OWL.AllDifferent)
         ]
         found = []
+        closed = {
+            (subject, graph.value(kind, OWL.onProperty))
+            for kind in graph.subjects(OWL.allValuesFrom, None)
+            for subject in graph.subjects(RDF.type, kind)
+        }
         for subject, predicate, value in graph:
             if isinstance(subject, BNode):
                 continue
             if predicate == RDF.type and isinstance(value, BNode):
-                found.append(self._complete_list(graph, subject, value, different))
+                most = (value, OWL.maxCardinality, None) in graph
+                # "Only these" says more than their number.
+                if not (most and (subject, graph.value(value, OWL.onProperty)) in closed):
+                    found.append(self._complete_list(graph, subject, value, different))
             else:
                 axiom = self._assertion(subject, predicate, value)
                 if axiom is not None:
@@ -186,18 +194,22 @@ class Hermit:
         many times faster with the second.
         """
         f = self._factory
-        number = int(graph.value(restriction, OWL.maxCardinality))
         name = graph.value(restriction, OWL.onProperty)
         of = f.getOWLObjectProperty(self._iri(str(name)))
+        number = graph.value(restriction, OWL.maxCardinality)
         values = set(graph.objects(subject, name))
-        if number and len(values) == number and self._all_different(values, different):
-            these = f.getOWLObjectOneOf(self._set(self._individual(each) for each in values))
-            return f.getOWLClassAssertionAxiom(
-                f.getOWLObjectAllValuesFrom(of, these), self._individual(subject)
-            )
-        return f.getOWLClassAssertionAxiom(
-            f.getOWLObjectMaxCardinality(number, of), self._individual(subject)
+        only = number is None or (
+            len(values) == int(number) > 0 and self._all_different(values, different)
         )
+        if not only:
+            kind = f.getOWLObjectMaxCardinality(int(number), of)
+        else:
+            if number is None:
+                named = graph.value(restriction, OWL.allValuesFrom)
+                values = set(RdfList(graph, graph.value(named, OWL.oneOf)))
+            these = f.getOWLObjectOneOf(self._set(self._individual(each) for each in values))
+            kind = f.getOWLObjectAllValuesFrom(of, these)
+        return f.getOWLClassAssertionAxiom(kind, self._individual(subject))
 
     def _all_different(self, values: set[Any], different: list[set[Any]]) -> bool:
         groups = [*different, *self._values.different]

@@ -235,12 +235,17 @@ class KnowledgeGraph:
             regimens=wanted,
         )
 
-    def decided(self, record: Record) -> tuple[list[Any], dict[tuple[str, str], str]]:
+    def decided(
+        self, record: Record, assumed: Mapping[tuple[str, str], str] | None = None
+    ) -> tuple[list[Any], dict[tuple[str, str], str]]:
         """What the rules decide of a record, class by class, and the facts they decide it from.
+
+        `assumed` are memberships that the rules are told beforehand, as (individual, class) -> met
+        or unmet: what would follow if a reasoner that sees more had told them.
 
         Shape: triples, stated and derived; (individual, class) -> met, unmet or conflicting.
         """
-        return self._evaluator.decided(record)
+        return self._evaluator.decided(record, assumed)
 
     def reasoner(
         self, patient: str | Path | bytes | Mapping[str, Any] | PatientRecord | Record | None = None

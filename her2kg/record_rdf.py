@@ -193,27 +193,42 @@ class _Writer:
         for target in distinct:
             self.add(node, iri, target)
         if closed:
-            self.close(node, iri, len(distinct))
+            self.close(node, iri, distinct)
 
-    def close(self, node: URIRef, iri: URIRef, count: int) -> None:
-        """State that the listed values are all there are: a maximum cardinality."""
+    def close(self, node: URIRef, iri: URIRef, values: list[URIRef]) -> None:
+        """State that the listed values are all there are: a maximum cardinality.
+
+        Two names may stand for one thing, as a drug and "of its class, not stated which", so that
+        a number alone would leave room for another: of several values, it is also only these.
+        """
+        number = Literal(str(len(values)), datatype=XSD.nonNegativeInteger)
+        self.restrict(node, iri, OWL.maxCardinality, number)
+        if len(values) > 1:
+            these = self.blank("values")
+            self.add(these, RDF.type, OWL.Class)
+            self.add(these, OWL.oneOf, self.list_of(values))
+            self.restrict(node, iri, OWL.allValuesFrom, these)
+
+    def restrict(self, node: URIRef, iri: URIRef, how: URIRef, value: Term) -> None:
         restriction = self.blank("closure")
         self.add(node, RDF.type, restriction)
         self.add(restriction, RDF.type, OWL.Restriction)
         self.add(restriction, OWL.onProperty, iri)
-        number = Literal(str(count), datatype=XSD.nonNegativeInteger)
-        self.add(restriction, OWL.maxCardinality, number)
+        self.add(restriction, how, value)
+
+    def list_of(self, nodes: list[URIRef]) -> BNode:
+        cells = [self.blank("list") for _ in nodes]
+        for cell, node, rest in zip(cells, nodes, [*cells[1:], RDF.nil], strict=True):
+            self.add(cell, RDF.first, node)
+            self.add(cell, RDF.rest, rest)
+        return cells[0]
 
     def all_different(self, nodes: list[URIRef]) -> None:
         if len(nodes) < 2:
             return
         axiom = self.blank("different")
-        cells = [self.blank("list") for _ in nodes]
         self.add(axiom, RDF.type, OWL.AllDifferent)
-        self.add(axiom, OWL.distinctMembers, cells[0])
-        for cell, node, rest in zip(cells, nodes, [*cells[1:], RDF.nil], strict=True):
-            self.add(cell, RDF.first, node)
-            self.add(cell, RDF.rest, rest)
+        self.add(axiom, OWL.distinctMembers, self.list_of(nodes))
 
     def property(self, path: str) -> tuple[URIRef, str]:
         if path not in self.by_path:

@@ -110,8 +110,11 @@ class Generator:
 
     @cached_property
     def _siblings(self) -> dict[str, list[str]]:
-        """Individuals that share the most special class of one."""
-        rows = self._rows("SELECT ?x ?c WHERE { ?x a owl:NamedIndividual , ?c . ?c a owl:Class }")
+        """Individuals that share the most special class of one that has others."""
+        rows = self._rows(
+            "SELECT DISTINCT ?x ?c WHERE { ?x a owl:NamedIndividual ; a/rdfs:subClassOf* ?c ."
+            " ?c a owl:Class }"
+        )
         members: dict[str, set[str]] = defaultdict(set)
         kinds: dict[str, set[str]] = defaultdict(set)
         for x, c in rows:
@@ -136,7 +139,17 @@ class Generator:
             ]
             if len(near) > 1 and name in near:
                 return _next(name, near)
-        return None
+        # An only child: the class above is the nearest other one.
+        return next(
+            (u for u in sorted(self.knowledge.upper.get(name, ())) if u in self._used), None
+        )
+
+    @cached_property
+    def _used(self) -> set[str]:
+        """Classes that some expression names."""
+        return {part for node in self.knowledge.nodes.values() for part in node.parts} | {
+            node.filler for node in self.knowledge.nodes.values() if node.filler
+        }
 
     def own(self, name: str) -> list[str]:
         """The class and the unnamed expressions of its definition, outermost first."""

@@ -195,9 +195,9 @@ class Knowledge:
             self._pushing[name] = False  # while it is looked for, against cycles
             node = self.nodes.get(name, _NONE)
             without = (
-                (node.all_of and self.lower.get(name))
-                or (node.any_of and self.disjoint.get(name))
-                or (node.any_of and any(self._decides(u) for u in self.upper.get(name, ())))
+                self.lower.get(name)
+                or self.disjoint.get(name)
+                or any(self._decides(u) for u in self.upper.get(name, ()))
                 or any(
                     self.pushes(user)
                     for user in self.wholes(name)
@@ -215,8 +215,9 @@ class Knowledge:
             *self.lower.get(node, ()),
             *self.disjoint.get(node, ()),
         }
-        if self.pushes(node):
-            found |= {*self.nodes[node].all_of, *self.nodes[node].any_of}
+        for whole in (node, *self.wholes(node)):
+            if self.pushes(whole):
+                found |= {*self.nodes[whole].all_of, *self.nodes[whole].any_of}
         return found
 
     def resting_on(self, changed: Iterable[str]) -> set[str]:
@@ -295,8 +296,9 @@ class Truth:
         for user in know.wholes(name):
             # What is met by its parts alone tells nothing new of them.
             if (user in met or user in unmet) and know.pushes(user):
-                holds = holds or (user in met and name in know.nodes[user].all_of)
-                fails = fails or (user in unmet and name in know.nodes[user].any_of)
+                whole = know.nodes[user]
+                holds = holds or (user in met and _settled(name, whole.all_of, whole.any_of, unmet))
+                fails = fails or (user in unmet and _settled(name, whole.any_of, whole.all_of, met))
         if node is None:
             return holds, fails
         if node.all_of:
@@ -389,12 +391,20 @@ class Truth:
                 *node.all_of,
                 *node.any_of,
             }
+            for whole in know.wholes(name):
+                if know.pushes(whole):
+                    near |= {*know.nodes[whole].all_of, *know.nodes[whole].any_of}
             for each in near & names:
                 waiting[x, each] = None
             if x != self.facts.patient:  # courses and what hangs off them are values of others
                 for each in know.wholes(name) & names:
                     for y in self.met:
                         waiting[y, each] = None
+
+
+def _settled(part: str, each: tuple[str, ...], left: tuple[str, ...], decided: set[str]) -> bool:
+    """Whether a part of a decided expression is settled: as each is, or as the only one left."""
+    return part in each or (part in left and all(p in decided for p in left if p != part))
 
 
 def _unequal(found: Any, wanted: Any) -> bool:
