@@ -280,8 +280,9 @@ class Hermit:
         """
         from jpype import JException
 
-        # HermiT's own time limit is fixed when it starts; it forgets an interrupt at each search.
-        timer = Timer(seconds, self._reasoner.interrupt)
+        # HermiT's own time limit is fixed when it starts, so that a flag is set from here.
+        flag = tableau.getInterruptFlag()
+        timer = Timer(seconds, flag.interrupt)
         timer.start()
         try:
             return bool(
@@ -293,6 +294,8 @@ class Hermit:
             raise
         finally:
             timer.cancel()
+            timer.join()
+            flag.endTask()  # forgets an interrupt that came too late
 
     def assertion(self, expression: Any, individual: str) -> Any:
         """The axiom that an individual belongs to a class expression."""

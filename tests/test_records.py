@@ -14,6 +14,7 @@ from itertools import pairwise
 import pytest
 from fake_names import BASE, OBJECTS, FakeNames
 from rdflib import OWL, RDF, XSD, BNode, Graph, Literal, URIRef
+from rdflib.collection import Collection
 from rdflib.compare import isomorphic
 
 from her2kg.errors import (
@@ -93,7 +94,22 @@ def closures(triples, node):
             graph.value(kind, OWL.maxCardinality)
         )
         for kind in graph.objects(node, RDF.type)
-        if (kind, RDF.type, OWL.Restriction) in graph
+        if (kind, OWL.maxCardinality, None) in graph
+    }
+
+
+def only(triples, node):
+    """What a node has nothing beside, by property: local names."""
+    graph = Graph()
+    for triple in triples:
+        graph.add(triple)
+    return {
+        str(graph.value(kind, OWL.onProperty)).removeprefix(BASE): [
+            str(each).removeprefix(BASE)
+            for each in Collection(graph, graph.value(these, OWL.oneOf))
+        ]
+        for kind in graph.objects(node, RDF.type)
+        for these in graph.objects(kind, OWL.allValuesFrom)
     }
 
 
@@ -102,6 +118,22 @@ def values(triples, node, name):
 
 
 # Accepted
+
+
+def test_several_values_of_a_complete_list_are_told_as_only_these(load, names):
+    data = {"id": "x", "history": {"hypersensitivity": ["taxane, agent not stated", "docetaxel"]}}
+    record = load(data)
+    found = only(to_triples(record, names), URIRef(record.iri))
+    (drugs,) = found.values()
+    assert list(found) == ["hypersensitiveTo"] and len(drugs) == 2 and "drug_docetaxel" in drugs
+
+
+@pytest.mark.parametrize("listed", [[], ["docetaxel"]])
+def test_none_or_one_value_of_a_complete_list_is_told_by_its_number(load, names, listed):
+    record = load({"id": "x", "history": {"hypersensitivity": listed}})
+    triples = to_triples(record, names)
+    assert only(triples, URIRef(record.iri)) == {}
+    assert closures(triples, URIRef(record.iri)) == {"hypersensitiveTo": len(listed)}
 
 
 def test_design_example_is_accepted(load):
