@@ -69,7 +69,7 @@ def tree(tmp_path: Path) -> Path:
     (ontology / "examples").mkdir(parents=True)
     shutil.copytree(ROOT / "queries" / "hygiene", tmp_path / "queries" / "hygiene")
     shutil.copy(SHAPES, ontology / "shapes.ttl")
-    shutil.copy(FIXTURES / "minimal.ttl", ontology / "schema.ttl")
+    shutil.copy(FIXTURES / "minimal.ttl", ontology / "minimal.ttl")
     shutil.copy(FIXTURES / "minimal-patient.ttl", ontology / "examples" / "minimal.ttl")
     (ontology / "her2kg.ttl").write_text(
         format_turtle("<https://w3id.org/her2kg> a <http://www.w3.org/2002/07/owl#Ontology> .")
@@ -172,8 +172,9 @@ def test_invalid_file_is_canonical(path):
         ),
         "[ a owl:Class ; owl:oneOf ( her2kg:drug_minimal ) ]",
         (
-            "[ a owl:Class ; owl:complementOf [ a owl:Class ; owl:unionOf ( her2kg:Patient"
-            " [ a owl:Restriction ; owl:onProperty her2kg:sex ; owl:allValuesFrom her2kg:Sex ] ) ] ]"
+            "[ a owl:Class ; owl:intersectionOf ( her2kg:Patient [ a owl:Class ; owl:complementOf"
+            " [ a owl:Class ; owl:unionOf ( her2kg:Patient [ a owl:Restriction ;"
+            " owl:onProperty her2kg:sex ; owl:allValuesFrom her2kg:Sex ] ) ] ] ) ]"
         ),
         (
             "[ a owl:Restriction ; owl:onProperty her2kg:recordIdentifier ; owl:someValuesFrom"
@@ -241,7 +242,7 @@ def test_run_checks_of_a_good_tree_is_empty(tree):
 
 
 def test_run_checks_reports_form_imports_and_catalog(tree):
-    schema = tree / "ontology" / "schema.ttl"
+    schema = tree / "ontology" / "minimal.ttl"
     schema.write_text(schema.read_text() + "\n")
     (tree / "ontology" / "drugs.ttl").write_text(
         format_turtle(
@@ -250,7 +251,7 @@ def test_run_checks_reports_form_imports_and_catalog(tree):
     )
     found = [(f.rule, f.term) for f in checks.run_checks(tree)]
     assert found == [
-        ("format", "ontology/schema.ttl"),
+        ("format", "ontology/minimal.ttl"),
         ("imports", "ontology/her2kg.ttl"),
         ("catalog", "ontology/catalog-v001.xml"),
     ]

@@ -318,7 +318,11 @@ GENERAL: dict[str, Row] = {
         "menopausal", ["postmenopausal"], ["premenopausal"]
     ),
     "PregnancyExcludedByAgePatient": values("age", [60], [59, 59.9]),
-    "PregnancyExcludedBySexPatient": row([MALE], [{"sex": "female"}], [{"sex": None}]),
+    "PregnancyExcludedBySexPatient": row(
+        [MALE],
+        [{"sex": "female"}, {"sex": None, "menopausal": "postmenopausal"}],
+        [{"sex": None, "menopausal": None}],
+    ),
     "PregnancyExcludedPatient": row(
         [
             {"pregnancy": "not pregnant", "menopausal": "premenopausal", "age": 34},
@@ -2023,8 +2027,8 @@ STAGING: dict[str, Row] = {
     ),
     "PostNeoadjuvantNodePositivePatient": row(
         [{**AFTER_NEO, "tnm": "ypN1mi"}, {**AFTER_NEO, "nodes": "ypN2a"}],
-        [{**AFTER_NEO, "tnm": "ypN0"}, {**AFTER_NEO, "tnm": "ypN0(i+)"}],
-        [AFTER_NEO, *tnm("cN1", "pN1")],
+        [{**AFTER_NEO, "tnm": "ypN0"}, {**AFTER_NEO, "tnm": "ypN0(i+)"}, *tnm("cN1", "pN1")],
+        [AFTER_NEO, *({**stage, "prior_therapies_complete": None} for stage in tnm("cN1", "pN1"))],
     ),
     "NodePositivePatient": NODE_POSITIVE,
     "NodeNegativePatient": opposite(NODE_POSITIVE),

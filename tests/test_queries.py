@@ -46,7 +46,7 @@ COHORT = (
     "treatment-naive-first-line",
 )
 ENGINES = ("oxigraph", "rdflib")
-LIMIT_SECONDS = {"oxigraph": 10, "rdflib": 30}
+LIMIT_SECONDS = {"oxigraph": 10, "rdflib": 150}
 LIBRARY = queries.library()
 CASES = sorted(path.relative_to(EXPECTED).as_posix() for path in EXPECTED.rglob("*.csv"))
 # Topics that the package asks by itself; their questions need no command as an example.

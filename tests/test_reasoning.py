@@ -150,7 +150,7 @@ def test_explaining_a_contradiction_is_refused(kg, reasoner, monkeypatch):
 
 def test_world_is_an_owlready2_world_with_the_patient(kg):
     world = kg.reasoner(example("relapse-8-months"))
-    assert world.search_one(iri="*#Her2PositivePatient").label == ["HER2-positive"]
+    assert world.search_one(iri="*#Her2PositivePatient").label.en == ["HER2-positive"]
     patient = world.search_one(iri="*#patient_relapse_8_months")
     assert len(patient.hadCourse) == 2
     assert not world.search(iri="*#indication_*")
