@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,7 +16,7 @@ from rdflib import Graph
 
 from her2kg import rules as rule_texts
 from her2kg.engines import OxigraphEngine
-from her2kg.errors import DataError
+from her2kg.errors import DataError, did_you_mean
 from her2kg.graph import is_module
 from her2kg.namespaces import BASE, QUERIES_HOME
 from her2kg.syntaxes import SYNTAXES, parse_turtle, syntax_of
@@ -145,7 +145,7 @@ def rule_findings(
     """Run hygiene queries over the merged modules.
 
     Shape: one finding a row, in the order of the rules; a rule tagged `examples` also reads the
-    example patients, the others do not.
+    example patients, the others do not; one tagged `spelling` gets the nearest names and the files.
     """
     knowledge = _engine(modules)
     everything = _engine([*modules, *examples]) if examples else knowledge
@@ -154,9 +154,25 @@ def rule_findings(
         text = rule.read_text(encoding="utf-8")
         tags = re.search(r"^#\+ tags: *\[(.*)\]", text, re.MULTILINE)
         wide = tags and "examples" in re.split(r"[,\s]+", tags[1])
-        rows = (everything if wide else knowledge).select(text).rows
-        findings += [Finding(rule.stem, str(term), problem) for term, problem in rows]
+        engine = everything if wide else knowledge
+        found = [Finding(rule.stem, str(term), why) for term, why in engine.select(text).rows]
+        if found and tags and "spelling" in re.split(r"[,\s]+", tags[1]):
+            terms = rule_texts.system("defined-terms.rq")
+            known = [str(term).removeprefix(BASE) for (term,) in engine.select(terms).rows]
+            found = [_with_place(each, known, [*modules, *examples]) for each in found]
+        findings += found
     return findings
+
+
+def _with_place(finding: Finding, known: Sequence[str], paths: Iterable[Path]) -> Finding:
+    """A finding on a name that is not known, with the nearest that are and where it stands."""
+    name = finding.term.removeprefix(BASE)
+    close = [f"her2kg:{each}" for each in did_you_mean(name, known)]
+    word = re.compile(rf"her2kg:{re.escape(name)}(?![\w-])")
+    used = [path.name for path in paths if word.search(path.read_text(encoding="utf-8"))]
+    nearest = f" The nearest: {', '.join(close)}." if close else ""
+    place = f" It stands in {', '.join(used)}." if used else ""
+    return replace(finding, problem=finding.problem + nearest + place)
 
 
 def shape_findings(shapes: Path, data: Iterable[Path]) -> list[Finding]:

@@ -229,7 +229,10 @@ def test_rule_gives_the_same_rows_on_rdflib(path, minimal):
     expected = checks.rule_findings(
         [ROOT / "queries" / "hygiene" / f"{path.stem}.rq"], [*minimal[0], path]
     )
-    assert rows == [(f.rule, f.term, f.problem) for f in expected]
+    assert len(rows) == len(expected)
+    for (rule, term, problem), finding in zip(rows, expected, strict=True):
+        assert (rule, term) == (finding.rule, finding.term)
+        assert finding.problem.startswith(problem)  # nearest names may follow
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.stem)

@@ -195,9 +195,9 @@ class Knowledge:
             self._pushing[name] = False  # while it is looked for, against cycles
             node = self.nodes.get(name, _NONE)
             without = (
-                self.lower.get(name)
-                or self.disjoint.get(name)
-                or any(self._decides(u) for u in self.upper.get(name, ()))
+                (node.all_of and self.lower.get(name))
+                or (node.any_of and self.disjoint.get(name))
+                or (node.any_of and any(self._decides(u) for u in self.upper.get(name, ())))
                 or any(
                     self.pushes(user)
                     for user in self.wholes(name)
@@ -215,9 +215,8 @@ class Knowledge:
             *self.lower.get(node, ()),
             *self.disjoint.get(node, ()),
         }
-        for whole in (node, *self.wholes(node)):
-            if self.pushes(whole):
-                found |= {*self.nodes[whole].all_of, *self.nodes[whole].any_of}
+        if self.pushes(node):
+            found |= {*self.nodes[node].all_of, *self.nodes[node].any_of}
         return found
 
     def resting_on(self, changed: Iterable[str]) -> set[str]:
@@ -295,10 +294,11 @@ class Truth:
         fails = fails or any(other in met for other in know.disjoint.get(name, ()))
         for user in know.wholes(name):
             # What is met by its parts alone tells nothing new of them.
-            if (user in met or user in unmet) and know.pushes(user):
-                whole = know.nodes[user]
-                holds = holds or (user in met and _settled(name, whole.all_of, whole.any_of, unmet))
-                fails = fails or (user in unmet and _settled(name, whole.any_of, whole.all_of, met))
+            if user in met or user in unmet:
+                whole, pushed = know.nodes[user], know.pushes(user)
+                each = (whole.all_of, whole.any_of) if pushed else ((), ())
+                holds = holds or (user in met and _settled(name, each[0], whole.any_of, unmet))
+                fails = fails or (user in unmet and _settled(name, each[1], whole.all_of, met))
         if node is None:
             return holds, fails
         if node.all_of:
@@ -392,7 +392,7 @@ class Truth:
                 *node.any_of,
             }
             for whole in know.wholes(name):
-                if know.pushes(whole):
+                if whole in self.unmet[x] or whole in self.met[x]:
                     near |= {*know.nodes[whole].all_of, *know.nodes[whole].any_of}
             for each in near & names:
                 waiting[x, each] = None
