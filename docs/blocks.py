@@ -56,6 +56,8 @@ SHOWN_ONLY = {
     "pip install .",
     "pip install '.[tables]'",
     "python -m tests.agreement --patients 2200 --seed 1 --workers 2 -o result.jsonl",
+    "her2kg format --from tdm1.owl --from example-trastuzumab-gemcitabine.owl",
+    "python -m tests.mutants",
     "python benchmarks/run.py",
     "python benchmarks/run.py --write",
     "python docs/generate.py",

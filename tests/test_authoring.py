@@ -178,7 +178,7 @@ GEMCITABINE = {"drugs": ["gemcitabine"], "setting": "metastatic", "start": "2025
         (
             {"prior_therapies_complete": None},
             "undetermined",
-            "eligible",
+            "undetermined",  # a reaction to T-DM1 is not excluded either
             "PriorGemcitabineFreePatient",
             "unknown",
         ),
@@ -201,3 +201,52 @@ def test_new_claims_are_judged_with_reasons(
         if claim["claim"] == "indication_tdm1_example_hospital"
     )
     assert added["verdict"] == old
+
+
+CLAIM = "    dcterms:source her2kg:source_example_hospital_2026 ;\n    her2kg:basis"
+SETTING = (
+    '    her2kg:setting her2kg:setting_metastatic_second_line ;\n    her2kg:validFrom "2026-01-01"'
+)
+NEGATED = re.compile(
+    r"owl:intersectionOf \(\s+her2kg:Patient\s+(\[.*?\n            \])\s+\) ;", re.S
+)
+DRUG = """
+her2kg:drug_example
+    a her2kg:Her2Antibody ;
+    a owl:NamedIndividual ;
+    rdfs:label "exampleumab"@en ;
+    dcterms:source her2kg:source_example_hospital_regimens_2026 ;
+    her2kg:confidence her2kg:confidence_verified ;
+    skos:definition "An invented antibody."@en ;
+    .
+"""
+MISTAKES = {  # file, what the edit does, the row of the page it shows
+    "misspelt class": (OLD, lambda s: s.replace(MARK, MARK.replace("Taxane", "Taxan")), 0),
+    "construct outside the profile": (
+        NEW,
+        lambda s: s.replace("owl:someValuesFrom [", "owl:allValuesFrom ["),
+        1,
+    ),
+    "bare negation": (NEW, lambda s: NEGATED.sub(r"owl:unionOf ( \1 ) ;", s), 2),
+    "no source": (OLD, lambda s: s.replace(CLAIM, "    her2kg:basis"), 3),
+    "no setting": (OLD, lambda s: s.replace(SETTING, SETTING.split("\n")[1]), 4),
+    "left out of the different drugs": (NEW, lambda s: s + DRUG, 5),
+    "wrong ontology IRI": (NEW, lambda s: s.replace("example-trastuzumab", "trastuzumab", 1), 6),
+}
+MARK = "her2kg:LvefAtLeast55Patient\n            her2kg:PriorTaxanePatient"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_check_says_what_the_page_says_of_a_mistake(by_hand, cache, tmp_path, mistake):
+    root = tmp_path / "project"
+    shutil.copytree(by_hand, root)
+    name, edit, row = MISTAKES[mistake]
+    path = root / "ontology" / name
+    text = path.read_text(encoding="utf-8")
+    path.write_text(edit(text), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != text
+    her2kg("format", "--root", root, cache=cache)
+    done = her2kg("check", "--root", root, cache=cache)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    rows = re.findall(r"^\| .* \| (.*) \|$", PAGE.split("## D.")[1], re.MULTILINE)[2:]
+    assert rows[row] in " ".join(done.stdout.split()), done.stdout

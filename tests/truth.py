@@ -293,12 +293,14 @@ class Truth:
         fails = any(upper in unmet for upper in know.upper.get(name, ()))
         fails = fails or any(other in met for other in know.disjoint.get(name, ()))
         for user in know.wholes(name):
-            # What is met by its parts alone tells nothing new of them.
-            if user in met or user in unmet:
-                whole, pushed = know.nodes[user], know.pushes(user)
-                each = (whole.all_of, whole.any_of) if pushed else ((), ())
-                holds = holds or (user in met and _settled(name, each[0], whole.any_of, unmet))
-                fails = fails or (user in unmet and _settled(name, each[1], whole.all_of, met))
+            whole = know.nodes[user]
+            # What is met by its parts alone tells nothing new of them, but of the only one left.
+            if user in met and not holds:
+                holds = name in whole.all_of and know.pushes(user)
+                holds = holds or (name in whole.any_of and _only_left(name, whole.any_of, unmet))
+            if user in unmet and not fails:
+                fails = name in whole.any_of and know.pushes(user)
+                fails = fails or (name in whole.all_of and _only_left(name, whole.all_of, met))
         if node is None:
             return holds, fails
         if node.all_of:
@@ -392,8 +394,10 @@ class Truth:
                 *node.any_of,
             }
             for whole in know.wholes(name):
-                if whole in self.unmet[x] or whole in self.met[x]:
-                    near |= {*know.nodes[whole].all_of, *know.nodes[whole].any_of}
+                if whole in self.unmet[x]:
+                    near.update(know.nodes[whole].all_of)
+                if whole in self.met[x]:
+                    near.update(know.nodes[whole].any_of)
             for each in near & names:
                 waiting[x, each] = None
             if x != self.facts.patient:  # courses and what hangs off them are values of others
@@ -402,9 +406,9 @@ class Truth:
                         waiting[y, each] = None
 
 
-def _settled(part: str, each: tuple[str, ...], left: tuple[str, ...], decided: set[str]) -> bool:
-    """Whether a part of a decided expression is settled: as each is, or as the only one left."""
-    return part in each or (part in left and all(p in decided for p in left if p != part))
+def _only_left(part: str, parts: tuple[str, ...], decided: set[str]) -> bool:
+    """Whether every other part is decided."""
+    return all(other in decided or other == part for other in parts)
 
 
 def _unequal(found: Any, wanted: Any) -> bool:
