@@ -299,7 +299,37 @@ def _defined_by(made: Any, name: str, iri: str, manchester: str) -> bool:
     )
 
 
-CALLS = {"check": check, "edit": edit}
+REASONERS = {
+    "HermiT": "org.semanticweb.HermiT.ReasonerFactory",
+    "Openllet": "openllet.owlapi.OpenlletReasonerFactory",
+    "ELK": "org.semanticweb.elk.owlapi.ElkReasonerFactory",
+    "JFact": "uk.ac.manchester.cs.jfact.JFactFactory",
+}
+
+
+def members(text: str, classes: Sequence[str], reasoner: str) -> dict[str, list[str]]:
+    """The members of classes that a reasoner finds in an ontology given as Turtle.
+
+    Shape: IRI of the class -> IRIs of the individuals, sorted.
+    """
+    import jpype
+    from org.semanticweb.owlapi.apibinding import OWLManager
+    from org.semanticweb.owlapi.io import StringDocumentSource
+    from org.semanticweb.owlapi.model import IRI
+
+    made = OWLManager.createOWLOntologyManager()
+    ontology = made.loadOntologyFromOntologyDocument(StringDocumentSource(text))
+    asked = jpype.JClass(REASONERS[reasoner])().createReasoner(ontology)
+    factory = made.getOWLDataFactory()
+    found = {}
+    for iri in classes:
+        values = asked.getInstances(factory.getOWLClass(IRI.create(iri)), False).getFlattened()
+        found[iri] = sorted(str(each.getIRI()) for each in values)
+    asked.dispose()
+    return found
+
+
+CALLS = {"check": check, "edit": edit, "members": members}
 
 
 def main() -> None:

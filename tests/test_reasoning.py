@@ -74,6 +74,63 @@ def test_wrong_expectations_change_nothing(reasoner, kg):
     assert reasoner.hermit.statuses(facts, literals) == right
 
 
+def both(kg, reasoner, stated):
+    """Every class of the patient, by the rules and by HermiT."""
+    found = reasoner.compare(kg.record({"id": "both", **stated})).memberships
+    return {m.class_: (m.rules, m.reasoner) for m in found if m.individual == "patient_both"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (["taxane, agent not stated", "pertuzumab"], "unknown"),  # it may be docetaxel
+        (["anthracycline, agent not stated", "pegylated liposomal doxorubicin"], "unmet"),
+    ],
+)
+def test_two_names_for_one_drug_leave_no_room_for_another(kg, reasoner, listed, expected):
+    found = both(kg, reasoner, {"history": {"hypersensitivity": listed}})
+    assert found["HypersensitiveToDocetaxelPatient"] == (expected, expected)
+
+
+def test_the_only_conjunct_left_is_refuted(kg, reasoner):
+    """Clinically node-negative and node-positive at surgery: no complete response."""
+    course = {"drugs": ["trastuzumab", "docetaxel"], "setting": "neoadjuvant"}
+    stated = {"nodes": "cN0", "positive_nodes": 5, "prior_therapies": [course]}
+    found = both(kg, reasoner, stated)
+    assert found["PathologicCompleteResponsePatient"] == ("unmet", "unmet")
+    less = both(kg, reasoner, {**stated, "positive_nodes": None})
+    assert less["PathologicCompleteResponsePatient"] == ("unknown", "unknown")
+
+
+def test_the_only_disjunct_left_is_met(kg):
+    """Told that the groups of the work-up apply, and that two do not, the rules find the third."""
+    record = kg.record({"id": "groups"})
+    groups = {"IshWorkUpPatient": "met", "IshGroup2Patient": "unmet", "IshGroup3Patient": "unmet"}
+    told = {(record.iri, BASE + name): status for name, status in groups.items()}
+    assert kg.decided(record, told)[1][record.iri, BASE + "IshGroup4Patient"] == "met"
+    told.pop((record.iri, BASE + "IshGroup2Patient"))
+    assert (record.iri, BASE + "IshGroup4Patient") not in kg.decided(record, told)[1]
+
+
+def test_time_limit_ends_a_search_and_the_next_one_is_undisturbed(kg, reasoner):
+    triples, _ = kg.decided(kg.record(example("ild-on-tdxd")))
+    tableau = reasoner.hermit.tableau(reasoner.hermit.axioms(triples))
+    with pytest.raises(TimeoutError):
+        reasoner.hermit.has_model(tableau, reasoner.hermit._class("java.util.HashMap")(), 0)
+    tableau = reasoner.hermit.tableau(reasoner.hermit.axioms(triples))
+    assert reasoner.hermit.has_model(tableau, reasoner.hermit._class("java.util.HashMap")(), 60)
+
+
+def test_only_values_that_are_named_are_given_to_the_reasoner(kg, reasoner):
+    def told(stated):
+        triples, _ = kg.decided(kg.record({"id": "told", **stated}))
+        return {str(axiom) for axiom in reasoner.hermit.axioms(triples)}
+
+    taken = {"prior_therapies": [{"drugs": ["eribulin"]}]}
+    assert any("drug_eribulin" in axiom and "ClassAssertion" in axiom for axiom in told(taken))
+    assert not any("drug_eribulin" in axiom for axiom in told({}))
+
+
 def test_facts_that_contradict_each_other_are_told_as_such(reasoner, kg):
     record = kg.record({"id": "both", "tnm": "cT2 cN0 M0", "clinical_tumor_size_cm": 1.5})
     found = reasoner.compare(record)
