@@ -264,8 +264,13 @@ class Hermit:
         search = _Search(self, facts, literals)
         search.prove_expected(expected or {})
         # What was proven makes this test quick; without any model it was proven of nothing.
-        if not search.model(None):
-            return None
+        try:
+            if not search.model(None):
+                return None
+        except TimeoutError as error:
+            raise EngineError(
+                f"HermiT did not say in {_TEST_SECONDS} seconds whether the facts can be true"
+            ) from error
         search.decide_rest()
         return search.result()
 

@@ -105,7 +105,10 @@ def test_invalid_file_breaks_exactly_its_rule(path, minimal):
 def test_invalid_file_in_the_ontology_breaks_exactly_its_rule(path, project):
     modules, examples, before = project
     findings = set(checks.rule_findings(RULES, [*modules, path], examples)) - before
-    assert {finding.rule for finding in findings} == {path.stem}, sorted(map(str, findings))
+    rules = {finding.rule for finding in findings}
+    # What a file adds is in no list of different individuals of the ontology.
+    assert rules | {"value-forgotten"} == {path.stem, "value-forgotten"}, sorted(map(str, findings))
+    assert path.stem in rules
 
 
 @pytest.mark.skipif(not COMPLETE, reason="the ontology has no schema.ttl yet")
