@@ -5,7 +5,8 @@
                    `sparql` it is asked of the inferred copy, with the example patients it names
     ```console     each `$ command` runs in a shell in the checkout, its output stands below it
     ```json        is read; with `record` after `json` it is a patient record
-    ```turtle      with `file=PATH` is a piece of that file (tests/test_docs.py puts it there)
+    ```turtle      with `file=PATH` is a piece of that file (tests/test_docs.py puts it there, at
+                   the end or, with `after=NAME`, below the last line that is that name)
     ```sh          is shown only: see SHOWN_ONLY
     ```text        directly after a python or sparql block is its output
 
@@ -88,7 +89,15 @@ class Block:
     @property
     def file(self) -> str | None:
         """The file that the block is a piece of, if it is."""
-        match = re.search(r"\bfile=(\S+)", self.info)
+        return self._given("file")
+
+    @property
+    def after(self) -> str | None:
+        """The line of that file that the block stands below, if it says so."""
+        return self._given("after")
+
+    def _given(self, key: str) -> str | None:
+        match = re.search(rf"\b{key}=(\S+)", self.info)
         return match[1] if match else None
 
 

@@ -2223,6 +2223,12 @@ def test_criterion(criterion, wanted):
         for patch in patches
         if (found := status(criterion, patch)) != wanted
     ]
+    wrong += [
+        f"{name} is met and unmet for {said(patch)}"
+        for patch in patches
+        for name, found in evaluated(json.dumps(patched(BASE_RECORD, patch))).items()
+        if found == "conflicting"
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -2256,11 +2262,12 @@ def her2(found: dict[str, str]) -> tuple[str, str]:
 
 @pytest.mark.parametrize("engine", ["oxigraph", "rdflib"])
 def test_her2_vectors(engine):
-    records = [patched(BASE_RECORD, counted(*vector[:4])) for vector in VECTORS]
+    vectors = VECTORS if engine == "oxigraph" else VECTORS[::3]  # rdflib: 6 s for each
+    records = [patched(BASE_RECORD, counted(*vector[:4])) for vector in vectors]
     found = together(engine, tuple(json.dumps(record) for record in records))
     wrong = [
         f"{vector}: {her2(each)}"
-        for vector, each in zip(VECTORS, found, strict=True)
+        for vector, each in zip(vectors, found, strict=True)
         if her2(each) != TRUTH[vector[4]]
     ]
     assert not wrong, "\n".join(wrong)
@@ -2358,15 +2365,3 @@ def test_rdflib_agrees_on_tests_and_staging():
 )
 def test_statements_that_contradict_one_another_are_conflicting(criterion, patch):
     assert status(criterion, patch) == "conflicting"
-
-
-def test_no_record_meets_and_fails_one_class():
-    wrong = {
-        f"{name} for {said(patch)}"
-        for parts in TABLE.values()
-        for part in parts
-        for patch in part
-        for name, found in evaluated(json.dumps(patched(BASE_RECORD, patch))).items()
-        if found == "conflicting"
-    }
-    assert not wrong, "\n".join(sorted(wrong))

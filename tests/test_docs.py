@@ -123,7 +123,13 @@ def extended(tmp_path_factory) -> Path:
         path = root / block.file
         path.parent.mkdir(parents=True, exist_ok=True)
         before = path.read_text(encoding="utf-8") if path.exists() else ""
-        path.write_text(f"{before}\n{block.text}" if before else block.text, encoding="utf-8")
+        if block.after:
+            lines = before.splitlines(keepends=True)
+            at = max(n for n, line in enumerate(lines) if line.strip() == block.after)
+            text = "".join([*lines[: at + 1], block.text, *lines[at + 1 :]])
+        else:
+            text = f"{before}\n{block.text}" if before else block.text
+        path.write_text(text, encoding="utf-8")
     format_tree(root, check=False)
     return root
 
