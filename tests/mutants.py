@@ -4,7 +4,7 @@
 
 Each mutant is one change of one criterion, population, safety rule or claim (`mutation.py`). The
 classes are judged in memory (`truth.py`), the assertions are those of the test files
-(`mutant_checks.py`). Nothing is written to `ontology/`. docs/mutants.md explains the figures.
+(`mutant_checks.py`). Nothing is written to `ontology/`. docs/agreement.md explains the figures.
 """
 
 from __future__ import annotations
