@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
 from typing import Any
 
 from rdflib import OWL, RDF, XSD, BNode, Graph, URIRef
@@ -287,8 +287,16 @@ class Hermit:
 
         # HermiT's own time limit is fixed when it starts, so that a flag is set from here.
         flag = tableau.getInterruptFlag()
-        timer = Timer(seconds, flag.interrupt)
-        timer.start()
+        done = Event()
+
+        def watch() -> None:
+            wait = seconds
+            while not done.wait(wait):
+                flag.interrupt()
+                wait = 0.01  # again, since the start of a search forgets an interrupt
+
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
         try:
             return bool(
                 tableau.isSatisfiable(True, True, None, None, None, None, nodes, self._task)
@@ -298,8 +306,8 @@ class Hermit:
                 raise TimeoutError from error
             raise
         finally:
-            timer.cancel()
-            timer.join()
+            done.set()
+            watcher.join()
             flag.endTask()  # forgets an interrupt that came too late
 
     def assertion(self, expression: Any, individual: str) -> Any:

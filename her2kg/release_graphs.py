@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from her2kg import rules
 from her2kg.engines import convert
-from her2kg.errors import MISSING, DataError, EngineError, Problem
+from her2kg.errors import MISSING, DataError, EngineError, Fact, Problem
 from her2kg.graph import module_files
-from her2kg.namespaces import BASE, ONTOLOGY
+from her2kg.namespaces import BASE, ONTOLOGY, Iri
 from her2kg.turtle import PREFIXES, Triple, module_iri, parse_turtle
 from her2kg.verdicts import BASES
 
@@ -216,7 +216,8 @@ class Subsumptions:
 def subsumptions(kg: KnowledgeGraph, reasoner: str) -> Subsumptions:
     """Infer which named class lies below which, by `hermit` or by `rules` alone.
 
-    Errors: DataError for another reasoner; EngineError if HermiT finds no Java.
+    Errors: DataError for another reasoner, or if HermiT finds a class that nothing can belong to;
+    EngineError if HermiT finds no Java.
     Source: queries/system/subsumptions.rq
     """
     from her2kg.reasoning import Reasoner, accept
@@ -231,6 +232,10 @@ def subsumptions(kg: KnowledgeGraph, reasoner: str) -> Subsumptions:
         hermit = Reasoner(kg).hermit
     except EngineError as error:
         raise EngineError(f"{error}; or build without it: --reasoner {RULES}") from error
+    if nothing := hermit.unsatisfiable_classes():
+        given = Fact("a class to which nothing can belong")
+        accepted = "class axioms that something can meet; Protege's reasoner explains which do not"
+        raise DataError([Problem(Iri(each).curie, given, accepted) for each in nothing])
     for below, higher in hermit.superclasses().items():
         pairs.update((below, above) for above in higher)
     return Subsumptions(frozenset(pairs), "by the OWL reasoner HermiT")

@@ -45,6 +45,10 @@ def test_axioms_are_consistent_and_every_class_has_a_place(reasoner):
     assert reasoner.hermit.ontology.getLogicalAxiomCount() > 2000
 
 
+def test_something_can_belong_to_every_class(reasoner):
+    assert reasoner.hermit.unsatisfiable_classes() == []
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_rules_and_hermit_agree_on_an_example(kg, reasoner, name):
     found = reasoner.compare(kg.record(example(name)))

@@ -428,6 +428,9 @@ def test_subsumptions_of_the_reasoner_are_added_and_it_is_named(monkeypatch):
         def __init__(self, kg):
             self.hermit = self
 
+        def unsatisfiable_classes(self):
+            return []
+
         def superclasses(self):
             return {f"{BASE}Taxane": {f"{BASE}Regimen"}}
 
@@ -587,3 +590,17 @@ def test_axioms_are_written_in_manchester_syntax():
         "B and not (C or D) and (p some xsd:decimal[>= 50.0]) and (q value i) and (r min 2 C)"
     )
     assert view.usage[f"<{BASE}C>"] == [f"<{BASE}A>"]
+
+
+def test_a_class_to_which_nothing_can_belong_is_refused(monkeypatch):
+    if not shutil.which("java"):
+        pytest.skip("needs Java")
+    from her2kg.hermit import Hermit
+
+    turtle = f"{SMALL} :E a owl:Class ; rdfs:subClassOf :A , :B ."
+    broken = Hermit(rdflib.Graph().parse(data=turtle, format="turtle"))
+    monkeypatch.setattr(
+        "her2kg.reasoning.Reasoner", lambda kg: type("Reasoner", (), {"hermit": broken})()
+    )
+    with pytest.raises(DataError, match="her2kg:E: given a class to which nothing can belong"):
+        release_graphs.subsumptions(KnowledgeGraph(), "HermiT")
