@@ -76,6 +76,7 @@ TWELVE_MONTHS_AGO = adjuvant("Kadcyla", start="2024-06-03", end="2025-11-22")
 LETROZOLE = adjuvant("letrozole", start="2023-02-06", end="2026-06-01")
 GOES_ON = {"outcome": "ongoing", "end": None}
 UNDATED = course("trastuzumab", "docetaxel", start=None, end=None)
+UNDATED_HER2 = course("anti-HER2 therapy", start=None, end=None)
 AMPLIFIED = {"ratio": 2.4, "copy_number": 6.2, "probe": "dual"}
 CHEMOTHERAPY = course("docetaxel", start="2022-01-10", end="2022-09-30")
 LATE = {"start": "2025-01-13", "end": "2025-09-29"}
@@ -110,7 +111,7 @@ EXTRA: dict[str, Row] = {
     ),
     "CompletedAnthracyclinePatient": ([], [only(adjuvant("trastuzumab", **GOES_ON))], []),
     # Courses without dates: which of them began the regimen is not known.
-    "PriorAdvancedAntiHer2Patient": ([only(UNDATED, UNDATED)], [], []),
+    "PriorAdvancedAntiHer2Patient": ([only(UNDATED_HER2, UNDATED_HER2)], [], []),
     "PriorAdvancedChemotherapyPatient": ([only(UNDATED, UNDATED)], [], []),
     "PriorAntiHer2Patient": ([only(UNDATED, UNDATED)], [], []),
     "Destiny05PresentationPatient": (
@@ -244,6 +245,9 @@ EXTRA: dict[str, Row] = {
         [],
         [],
     ),
+    # An anticoagulant that is not named may be another than a vitamin K antagonist.
+    "TakesVitaminKAntagonistPatient": ([], [], [medicines("anticoagulant")]),
+    "InflammatoryByRecordPatient": ([], [], [early("pT4b"), early("T4b")]),
     "TakesNephrotoxicMedicinePatient": ([], [], [medicines("warfarin")]),
 }
 
