@@ -111,7 +111,11 @@ EXTRA: dict[str, Row] = {
     ),
     "CompletedAnthracyclinePatient": ([], [only(adjuvant("trastuzumab", **GOES_ON))], []),
     # Courses without dates: which of them began the regimen is not known.
-    "PriorAdvancedAntiHer2Patient": ([only(UNDATED_HER2, UNDATED_HER2)], [], []),
+    "PriorAdvancedAntiHer2Patient": (
+        [only(UNDATED, UNDATED), only(UNDATED_HER2, UNDATED_HER2)],
+        [],
+        [],
+    ),
     "PriorAdvancedChemotherapyPatient": ([only(UNDATED, UNDATED)], [], []),
     "PriorAntiHer2Patient": ([only(UNDATED, UNDATED)], [], []),
     "Destiny05PresentationPatient": (
