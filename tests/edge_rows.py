@@ -117,7 +117,11 @@ EXTRA: dict[str, Row] = {
         [],
     ),
     "PriorAdvancedChemotherapyPatient": ([only(UNDATED, UNDATED)], [], []),
-    "PriorAntiHer2Patient": ([only(UNDATED, UNDATED)], [], []),
+    "PriorAntiHer2Patient": (
+        [only(UNDATED, UNDATED), only(UNDATED_HER2, UNDATED_HER2)],
+        [],
+        [],
+    ),
     "Destiny05PresentationPatient": (
         [after_neoadjuvant("cT2 cN2 M0; ypT1c ypN0")],
         [],
