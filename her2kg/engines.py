@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -189,6 +190,14 @@ class OxigraphEngine:
         self._ox.serialize((each for each in triples if each not in apart), str(first), format=form)
 
 
+@lru_cache(maxsize=256)
+def _prepared_update(text: str) -> Any:
+    """An update as rdflib runs it; the rules run in rounds, and parsing costs more than running."""
+    from rdflib.plugins.sparql import prepareUpdate
+
+    return prepareUpdate(text)
+
+
 class RdflibEngine:
     """Pure rdflib: slower, the same rows."""
 
@@ -250,7 +259,7 @@ class RdflibEngine:
         return Table(columns, [tuple(self._value(term) for term in row) for row in result])
 
     def update(self, update: str) -> None:
-        self.graph.update(update)
+        self.graph.update(_prepared_update(update))
 
     def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
         return list(self._run(query).graph)
