@@ -118,7 +118,7 @@ EXTRA: dict[str, Row] = {
     ),
     "PriorAdvancedChemotherapyPatient": ([only(UNDATED, UNDATED)], [], []),
     "PriorAntiHer2Patient": (
-        [only(UNDATED, UNDATED), only(UNDATED_HER2, UNDATED_HER2)],
+        [only(UNDATED, UNDATED), among({**UNDATED_HER2, "setting": None})],
         [],
         [],
     ),
