@@ -192,7 +192,7 @@ class OxigraphEngine:
 
 @lru_cache(maxsize=256)
 def _prepared_update(text: str) -> Any:
-    """An update as rdflib runs it; the rules run in rounds, and parsing costs more than running."""
+    """An update as rdflib runs it, parsed once: the rules run in rounds."""
     from rdflib.plugins.sparql import prepareUpdate
 
     return prepareUpdate(text)
