@@ -90,7 +90,8 @@ class Evaluator:
     def _claims(self) -> list[_Claim]:
         criteria: dict[Iri, dict[tuple[Iri, bool], _Criterion]] = defaultdict(dict)
         for row in self._ask("claim-criteria"):
-            claim, iri, label, required, wanted, rule, rule_label, rule_from, source, _ = row
+            claim, iri, label, required, asked, rule, rule_label, rule_from, source, _ = row
+            wanted = asked == "met"
             local = source.local if source else None
             notes = (RuleNote(rule.local, rule_label, local or ""),) if rule else ()
             known = criteria[claim].get((iri, wanted))

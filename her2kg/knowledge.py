@@ -300,7 +300,7 @@ class KnowledgeGraph:
         Errors: EngineError with the place of a syntax error.
         """
         self.complete()
-        return queries.select(self.engine, sparql)
+        return queries.select(self.engine, sparql, self.names)
 
 
 def _day(value: str | date) -> date:

@@ -113,7 +113,7 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def as_cells(rows: queries.Rows, only: dict[str, set[str]] | None = None) -> list[list[str]]:
+def as_cells(rows: Any, only: dict[str, set[str]] | None = None) -> list[list[str]]:
     """Rows as the files write them, restricted as the case says."""
     cells = [[cell(value) for value in row] for row in rows]
     for column, values in (only or {}).items():
