@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from her2kg import rules
 from her2kg.engines import Engine
 from her2kg.errors import UnknownCode, UnknownTerm, did_you_mean
 from her2kg.namespaces import BASE, QUERIES_HOME
@@ -63,6 +64,21 @@ class Names:
     def labels(self) -> dict[str, str]:
         """Label of every named term, by IRI."""
         return {str(term): label for term, _, label, _ in self._named}
+
+    @cached_property
+    def every_label(self) -> dict[str, str]:
+        """Label of every term of the graph, by IRI: classes, properties and all individuals."""
+        self._load_codes()
+        rows = self._engine.select(rules.system("labels.rq")).rows
+        return {str(term): label for term, label in rows}
+
+    @cached_property
+    def value_kinds(self) -> dict[str, str]:
+        """What the values of each property are: iri, or the kind of their datatype."""
+        from her2kg.column_kinds import of_range
+
+        rows = self._engine.select(rules.system("ranges.rq")).rows
+        return {str(prop): of_range(str(range_)) for prop, range_ in rows}
 
     @property
     def kinds(self) -> tuple[str, ...]:

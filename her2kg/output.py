@@ -40,10 +40,11 @@ def cell(value: Any) -> str:
     """A value as a table shows it: local id, prefixed name, plain number or text."""
     if isinstance(value, Iri):
         return value.local if value.startswith(BASE) else value.curie.strip("<>")
-    return _flat(value)
+    return flat(value)
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
+    """A value as CSV writes it: IRIs in full, plain numbers, ISO days, nothing for no value."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -59,7 +60,7 @@ def _flat(value: Any) -> str:
 def _json_value(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
         return int(value) if value == value.to_integral_value() else float(value)
-    return value if value is None or isinstance(value, bool | int) else _flat(value)
+    return value if value is None or isinstance(value, bool | int) else flat(value)
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, guard: bool = False) -> str:
@@ -72,7 +73,7 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, guard: bool
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        cells = [inert(_flat(value)) for value in row]
+        cells = [inert(flat(value)) for value in row]
         writer.writerow([f"'{c}" if guard and _FORMULA.match(c) else c for c in cells])
     return out.getvalue()
 
@@ -84,7 +85,7 @@ def to_json(value: Any) -> str:
 
 def rows_csv(rows: Rows) -> str:
     """Rows of a query as CSV; IRIs in full."""
-    return to_csv(rows.columns, rows.rows)
+    return to_csv(rows.columns, rows.rows, guard=True)
 
 
 def rows_json(rows: Rows) -> str:

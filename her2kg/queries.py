@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, lru_cache
+from typing import Any
 
-from her2kg.engines import Engine, Table
+from her2kg.engines import Engine
 from her2kg.errors import (
     BadParameter,
     EngineError,
@@ -24,10 +24,7 @@ from her2kg.errors import (
 )
 from her2kg.names import Names
 from her2kg.namespaces import BASE, PREFIXES, QUERIES_HOME
-
-if TYPE_CHECKING:
-    import pandas
-    import polars
+from her2kg.rows import Rows
 
 # Folders whose files are rules or parts of the machinery, not questions.
 _NOT_QUESTIONS = {"closure", "derivation", "inference", "system", "hygiene"}
@@ -46,37 +43,6 @@ class Query:
     columns: dict[str, str] = field(default_factory=dict)
     example: str | None = None
     tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of a query, as Python values; iterable, with the column names in `columns`."""
-
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-
-    def __iter__(self):
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def to_dicts(self) -> list[dict[str, Any]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-    def to_polars(self) -> polars.DataFrame:
-        """A polars data frame; needs polars, which her2kg does not install by itself."""
-        import polars
-
-        columns = {c: [row[i] for row in self.rows] for i, c in enumerate(self.columns)}
-        plain = {c: [str(v) if isinstance(v, str) else v for v in vs] for c, vs in columns.items()}
-        return polars.DataFrame(plain, strict=False)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """A pandas data frame; needs pandas, which her2kg does not install by itself."""
-        import pandas
-
-        return pandas.DataFrame(self.to_dicts(), columns=list(self.columns))
 
 
 def parse_header(name: str, text: str) -> Query:
@@ -226,16 +192,28 @@ def run(engine: Engine, names: Names, name: str, parameters: dict[str, Any]) -> 
     Errors: UnknownQuery, BadParameter, EngineError.
     """
     query = find(name)
-    return as_rows(engine.select(bind(query, parameters, names)))
+    return _answer(engine, names, bind(query, parameters, names))
 
 
-def as_rows(table: Table) -> Rows:
-    """A table of the engine as rows for users."""
-    return Rows(table.columns, table.rows)
+def _answer(engine: Engine, names: Names | None, sparql: str) -> Rows:
+    """The rows of a query, with the means to ask `names` about their terms and columns."""
+    table = engine.select(sparql)
+    if names is None:
+        return Rows(table.columns, table.rows)
+
+    @cache
+    def kinds() -> dict[str, str]:
+        from her2kg.column_kinds import column_kinds
+
+        return column_kinds(sparql, names.value_kinds)
+
+    return Rows(table.columns, table.rows, lambda: names.every_label, kinds)
 
 
-def select(engine: Engine, sparql: str) -> Rows:
+def select(engine: Engine, sparql: str, names: Names | None = None) -> Rows:
     """Run any query, with declarations put in front for the common prefixes that it lacks.
+
+    Without `names` the rows know no labels.
 
     Errors: EngineError; the place of a syntax error is a place in the query as given.
     """
@@ -243,7 +221,7 @@ def select(engine: Engine, sparql: str) -> Rows:
     used = [name for name in PREFIXES if f"{name}:" in sparql and name not in declared]
     added = "".join(f"PREFIX {name}: <{PREFIXES[name]}> " for name in used)
     try:
-        return as_rows(engine.select(added + sparql))
+        return _answer(engine, names, added + sparql)
     except EngineError as error:
         shift = len(added)
         place = re.compile(r"\bat 1:(\d+)")
