@@ -34,6 +34,7 @@ from her2kg.commands import (
     write_out,
 )
 from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
+from her2kg.plot_commands import app as plot
 
 if TYPE_CHECKING:
     from her2kg.page import Screen
@@ -405,6 +406,9 @@ def export(
     except OSError as error:
         raise Her2kgError(f"{out} cannot be written: {error.strerror}") from None
     say(f"{text.count(chr(10)) - text.count(chr(10) + '#') - 2} mappings written to {out}")
+
+
+app.add_typer(plot, name="plot")
 
 
 @app.command()

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")
 COMMANDS = (
     "eligible", "explain", "reason", "show", "queries", "run", "sparql", "export", "schema", "check",
-    "format", "release",
+    "format", "release", "plot",
 )  # fmt: skip
 CASE = {
     "id": "case-1",
