@@ -550,7 +550,8 @@ def test_sparql_writes_values_as_they_are():
     (row,) = json.loads(run("sparql", text, "--format", "json").stdout)
     assert row == {"n": 1.5, "b": True, "d": "2026-11-22", "t": "=1\x1b", "u": None}
     assert (
-        run("sparql", text, "--format", "csv").stdout == "n,b,d,t,u\n1.5,true,2026-11-22,'=1\\x1b,\n"
+        run("sparql", text, "--format", "csv").stdout
+        == "n,b,d,t,u\n1.5,true,2026-11-22,'=1\\x1b,\n"
     )
     assert "\x1b" not in run("sparql", text).stdout
 
