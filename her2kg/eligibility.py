@@ -235,20 +235,29 @@ class Evaluator:
             names=self.names,
         )
 
+    def store(self, records: Iterable[Record], place: str) -> None:
+        """Copy what records state and what follows from it into another graph of a store.
+
+        Source: queries/derivation, queries/inference, queries/system/copy-facts.ru
+        """
+        with self._inferred(*records) as triples:
+            self.engine.copy_facts({triple[0] for triple in triples}, place)
+
     @contextmanager
     def _inferred(
-        self, record: Record, assumed: Mapping[tuple[str, str], str] | None = None
+        self, *records: Record, assumed: Mapping[tuple[str, str], str] | None = None
     ) -> Iterator[list[Any]]:
-        """Hold a record in the graph, with what is derived and inferred from it and `assumed`."""
+        """Hold records in the graph, with what is derived and inferred from them and `assumed`."""
         from rdflib import Literal, URIRef
 
-        triples = to_triples(record, self.names)
-        mark = (URIRef(record.iri), URIRef(BASE + "isUnderEvaluation"), Literal(True))
+        triples = [triple for each in records for triple in to_triples(each, self.names)]
+        marked = URIRef(BASE + "isUnderEvaluation")
+        marks = [(URIRef(each.iri), marked, Literal(True)) for each in records]
         told = {"met": URIRef(BASE + "meets"), "unmet": URIRef(BASE + "fails")}
         more = [(URIRef(x), told[status], URIRef(c)) for (x, c), status in (assumed or {}).items()]
         with self._lock:
-            self.engine.add([*triples, mark, *more])
             try:
+                self.engine.add([*triples, *marks, *more])
                 rules.run_folder(self.engine, "derivation")
                 rules.infer(self.engine)
                 yield triples
@@ -267,7 +276,7 @@ class Evaluator:
         Source: queries/system/individual-facts.rq, queries/system/decided-classes.rq
         """
         statuses: dict[tuple[str, str], str] = {}
-        with self._inferred(record, assumed) as triples:
+        with self._inferred(record, assumed=assumed) as triples:
             facts = self.engine.construct(rules.system("individual-facts.rq"))
             rows = self.engine.select(rules.system("decided-classes.rq")).rows
         for individual, iri, status in rows:

@@ -1,7 +1,7 @@
-"""SPARQL engines behind one small interface: Oxigraph, rdflib, or a remote endpoint.
+"""SPARQL engines behind one small interface: Oxigraph or rdflib; `remote` has that of endpoints.
 
 Rows come back as Python values (`Iri`, `Blank`, str, int, Decimal, bool, date), so that callers
-compare values and not lexical forms. pyoxigraph and SPARQLWrapper are imported only here.
+compare values and not lexical forms. pyoxigraph is imported only here.
 """
 
 from __future__ import annotations
@@ -263,70 +263,6 @@ class RdflibEngine:
 
     def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
         return list(self._run(query).graph)
-
-
-class RemoteEngine:
-    """A read-only SPARQL 1.1 endpoint, asked through SPARQLWrapper with form POST."""
-
-    name = "remote"
-
-    def __init__(self, endpoint: str, *, timeout: int = 30) -> None:
-        self.endpoint = endpoint
-        self.timeout = timeout
-
-    def _read_only(self, *_: Any) -> Any:
-        raise EngineError(
-            f"{self.endpoint} is used read-only: load and evaluate with an embedded graph"
-        )
-
-    load_file = add = remove_subjects = update = _read_only
-
-    def _ask(self, query: str, form: str) -> Any:
-        from urllib.error import URLError
-
-        from SPARQLWrapper import JSON, POST, SPARQLWrapper
-        from SPARQLWrapper.SPARQLExceptions import SPARQLWrapperException
-
-        wrapper = SPARQLWrapper(self.endpoint)
-        wrapper.setMethod(POST)
-        wrapper.setReturnFormat(form if form != "json" else JSON)
-        wrapper.setTimeout(self.timeout)
-        wrapper.setQuery(query)
-        try:
-            return wrapper.queryAndConvert()
-        except (URLError, OSError, SPARQLWrapperException, ValueError) as error:
-            reason = getattr(error, "reason", None) or str(error).strip().splitlines()[0]
-            raise EngineError(
-                f"{self.endpoint} did not answer the query: {reason}; check the address"
-            ) from error
-
-    def select(self, query: str) -> Table:
-        answer = self._ask(query, "json")
-        if not isinstance(answer, dict) or "head" not in answer:
-            raise EngineError(f"{self.endpoint} sent no SPARQL JSON results; check the address")
-        if "boolean" in answer:
-            return Table(("answer",), [(bool(answer["boolean"]),)])
-        columns = tuple(answer["head"]["vars"])
-
-        def value(cell: dict[str, str] | None) -> Any:
-            if cell is None:
-                return None
-            if cell["type"] == "uri":
-                return Iri(cell["value"])
-            if cell["type"] == "bnode":
-                return Blank(cell["value"])
-            return to_python(cell["value"], cell.get("datatype"))
-
-        rows = answer["results"]["bindings"]
-        return Table(columns, [tuple(value(row.get(c)) for c in columns) for row in rows])
-
-    def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
-        graph = self._ask(query, "turtle")
-        if isinstance(graph, bytes | str):
-            import rdflib
-
-            return list(rdflib.Graph().parse(data=graph, format="turtle"))
-        return list(graph)
 
 
 def make_engine(name: str) -> OxigraphEngine | RdflibEngine:

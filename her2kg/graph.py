@@ -90,6 +90,14 @@ def build(engine: OxigraphEngine | RdflibEngine, home: Path = ONTOLOGY_HOME) -> 
     """
     for path in _split_modules(home)[0]:
         engine.load_file(path)
+    flatten(engine)
+
+
+def flatten(engine: OxigraphEngine | RdflibEngine) -> None:
+    """Derive from the loaded modules what does not depend on a patient.
+
+    Errors: DataError if a criterion uses a construct outside the criterion profile, named.
+    """
     _refuse_outside_profile(engine)
     rules.run_folder(engine, "closure")
     rules.infer(engine)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from her2kg import graph, queries
+from her2kg import queries, rules
 from her2kg.eligibility import Evaluator
-from her2kg.engines import RemoteEngine
+from her2kg.endpoint import Endpoint
 from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean
+from her2kg.graph import load as load_embedded
 from her2kg.names import Names
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
 from her2kg.records import PatientRecord, Record, load_record, slug
+from her2kg.remote import RemoteEngine, WorkingGraph
 from her2kg.verdicts import BASES, Answers
 
 _PATIENT = re.compile(r"(her2kg:|https://w3id\.org/her2kg#)?patient_\w+")
@@ -75,12 +77,18 @@ class Term:
 
 
 class KnowledgeGraph:
-    """All knowledge of her2kg, embedded by default.
+    """All knowledge of her2kg, embedded by default, or in a SPARQL endpoint.
 
     >>> kg = KnowledgeGraph()
     >>> kg.drug("Enhertu").label
     'trastuzumab deruxtecan'
 
+    With `endpoint` the questions are answered there, from the named graph `graph` (the ontology's
+    own IRI, else the default graph) and, if given, the named graph `patients`. With
+    `update_endpoint` patients are judged there too, in a copy of the knowledge that `close` or the
+    end of the program drops; without, the knowledge is fetched and they are judged here.
+
+    Units: `timeout` in seconds, for one request.
     Errors: EngineError if the engine is unknown or the endpoint does not answer;
     DataError if `ontology` holds no module or a criterion outside the profile.
     """
@@ -90,15 +98,47 @@ class KnowledgeGraph:
         *,
         engine: str = "oxigraph",
         endpoint: str | None = None,
+        update_endpoint: str | None = None,
+        graph: str | None = None,
+        patients: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        timeout: float = 60,
         ontology: str | Path | None = None,
     ) -> None:
-        home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
-        self._remote = endpoint is not None
+        self._home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
+        self._remote: RemoteEngine | None = None
+        self._working: WorkingGraph | None = None
         # Neither this object nor the names may hold the other, or old graphs linger in memory.
-        self.engine, self._deferred = (
-            (RemoteEngine(endpoint), lambda: None) if endpoint else graph.load(engine, home)
-        )
+        if endpoint is None:
+            if any(each is not None for each in (update_endpoint, graph, patients, user, password)):
+                raise EngineError(
+                    "update_endpoint, graph, patients, user and password go with an endpoint; "
+                    "give endpoint too"
+                )
+            self.engine, self._deferred = load_embedded(engine, self._home)
+        else:
+            reached = Endpoint(
+                endpoint,
+                update_address=update_endpoint,
+                user=user,
+                password=password,
+                timeout=timeout,
+            )
+            self._remote = self.engine = RemoteEngine(reached, graph=graph, patients=patients)
+            self._deferred = _nothing
         self.names = Names(self.engine, load_codes=self._deferred)
+
+    def __enter__(self) -> KnowledgeGraph:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the copy of the knowledge that patients are judged in, if there is one."""
+        if self._working is not None:
+            self._working.close()
 
     def complete(self) -> None:
         """Load what the start leaves out because no verdict rests on it."""
@@ -106,12 +146,58 @@ class KnowledgeGraph:
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        if self._remote:
+        if self._remote is None:
+            return Evaluator(self.engine, self.names)
+        if self._remote.endpoint.update_address is None:
+            return Evaluator(self._remote.fetched(), self.names)
+        self._working = self._remote.working_graph()
+        return Evaluator(self._working, self.names)
+
+    def publish(self, *, told: Callable[[int], None] = lambda _: None) -> int:
+        """Load the installed knowledge into the store, in the place of what its graph holds.
+
+        `told` is called with the number of triples sent so far. The graph changes all at once, or
+        on a failure not at all.
+
+        Shape: the number of triples.
+        Errors: EngineError if this graph is embedded, the store takes no updates or fails.
+        """
+        remote = self._writable()
+        engine, complete = load_embedded("oxigraph", self._home)
+        complete()
+        self.close()
+        held = remote.replace(remote.home, engine.construct(rules.system("everything.rq")), told)
+        self.__dict__.pop("_evaluator", None)
+        self.names = Names(self.engine)
+        return held
+
+    def publish_patients(
+        self,
+        patients: Iterable[str | Path | bytes | Mapping[str, Any] | PatientRecord | Record],
+        *,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """Judge patients in the store and keep them, with what follows, in its graph `patients`.
+
+        They take the place of those that the graph held, all at once, or on a failure not at all.
+        The questions of this object then count them. `told` is called with the number done so far.
+
+        Shape: the number of patients.
+        Errors: DataError for a record with problems; EngineError as in `publish`.
+        """
+        remote = self._writable()
+        records = [each if isinstance(each, Record) else self.record(each) for each in patients]
+        _refuse_twins(records)
+        return remote.replace_patients(records, self._evaluator.store, told)
+
+    def _writable(self) -> RemoteEngine:
+        if self._remote is None:
             raise EngineError(
-                "eligibility is evaluated in an embedded graph; "
-                "use KnowledgeGraph() without an endpoint"
+                "there is no store to publish to; "
+                "name it: KnowledgeGraph(endpoint=..., update_endpoint=...)"
             )
-        return Evaluator(self.engine, self.names)
+        self._remote.endpoint.require_updates()
+        return self._remote
 
     @property
     def version(self) -> str:
@@ -262,7 +348,7 @@ class KnowledgeGraph:
         """
         from her2kg import reasoning
 
-        reasoning.require_embedded(self._remote)
+        reasoning.require_embedded(self._remote is not None)
         if patient is not None and not isinstance(patient, Record):
             patient = self.record(patient)
         return reasoning.world(self, patient)
@@ -301,6 +387,18 @@ class KnowledgeGraph:
         """
         self.complete()
         return queries.select(self.engine, sparql, self.names)
+
+
+def _nothing() -> None:
+    """What is left to load where the knowledge is in a store."""
+
+
+def _refuse_twins(records: list[Record]) -> None:
+    seen: set[str] = set()
+    for each in records:
+        if each.iri in seen:
+            raise DataError([Problem("id", each.model.id, "one record for each patient")])
+        seen.add(each.iri)
 
 
 def _day(value: str | date) -> date:

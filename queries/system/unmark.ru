@@ -3,4 +3,4 @@
 #+ tags: [system]
 PREFIX her2kg: <https://w3id.org/her2kg#>
 
-DELETE WHERE { ?individual her2kg:isUnderEvaluation ?mark }
+DELETE { ?individual her2kg:isUnderEvaluation ?mark } WHERE { ?individual her2kg:isUnderEvaluation ?mark }
