@@ -31,10 +31,13 @@ from her2kg.commands import (
     screen_of_stdout,
     searched,
     usage_sentence,
+    use_store,
     write_out,
 )
 from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
 from her2kg.plot_commands import app as plot
+from her2kg.store_commands import app as store_app
+from her2kg.store_commands import for_command, store_options
 
 if TYPE_CHECKING:
     from her2kg.page import Screen
@@ -119,7 +122,10 @@ _Jurisdiction = Annotated[
     ),
 ]
 _Engine = Annotated[
-    str, typer.Option("--engine", metavar="ENGINE", help="oxigraph or, slower, rdflib.")
+    str | None,
+    typer.Option(
+        "--engine", metavar="ENGINE", help="oxigraph or, slower, rdflib. [default: oxigraph]"
+    ),
 ]
 _Format = Annotated[Format, typer.Option("--format", help="How to write the data.")]
 _Root = Annotated[
@@ -138,11 +144,37 @@ _Root = Annotated[
 def _her2kg(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", metavar="URL", help="Ask the SPARQL endpoint of a store."),
+    ] = None,
+    update_endpoint: Annotated[
+        str | None,
+        typer.Option("--update-endpoint", metavar="URL", help="Where that store takes updates."),
+    ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option("--graph", metavar="IRI", help="Its graph with the knowledge."),
+    ] = None,
+    patients: Annotated[
+        str | None,
+        typer.Option("--patients", metavar="IRI", help="Its graph with judged patients."),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME", help="Log in; HER2KG_PASSWORD is the password."),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", help="For one request. [default: 60]"),
+    ] = None,
 ) -> None:
     """Knowledge graph of HER2-positive breast cancer treatment.
 
     For research and education; not medical advice.
     """
+    store = store_options(endpoint, update_endpoint, graph, patients, user, timeout)
+    use_store(for_command(store, ctx.invoked_subcommand))
     if version:
         write_out(f"her2kg {program_version()}\n")
         raise typer.Exit(0)
@@ -161,7 +193,7 @@ def eligible(
     ] = None,
     basis: _Basis = None,
     jurisdiction: _Jurisdiction = None,
-    engine: _Engine = "oxigraph",
+    engine: _Engine = None,
     root: _Root = None,
     format: _Format = Format.table,
 ) -> None:
@@ -190,7 +222,7 @@ def explain(
     as_of: _AsOf = None,
     basis: _Basis = None,
     jurisdiction: _Jurisdiction = None,
-    engine: _Engine = "oxigraph",
+    engine: _Engine = None,
     root: _Root = None,
     format: _Format = Format.table,
 ) -> None:
@@ -409,6 +441,7 @@ def export(
 
 
 app.add_typer(plot, name="plot")
+app.add_typer(store_app)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from her2kg.errors import DataError, Fact, Her2kgError, Problem, one_of
+from her2kg.errors import DataError, EngineError, Fact, Her2kgError, Problem, one_of
 from her2kg.output import inert
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from her2kg.verdicts import Answers
 
 _MAX_QUERY_BYTES = 1_000_000
+PASSWORD = "HER2KG_PASSWORD"  # an option would be seen by every user of the machine
 
 
 class Format(StrEnum):
@@ -109,18 +111,58 @@ def program_version() -> str:
     """The version of the installed package or, in a checkout, of the knowledge."""
     from importlib.metadata import PackageNotFoundError, version
 
+    from her2kg.knowledge import KnowledgeGraph
+
     try:
         return version("her2kg")
     except PackageNotFoundError:
-        return f"{load_graph().version} (not installed)"
+        return f"{KnowledgeGraph().version} (not installed)"
 
 
-def load_graph(engine: str = "oxigraph", root: Path | None = None) -> KnowledgeGraph:
-    """Load the knowledge that her2kg came with, or that of the folder that --root names."""
+@dataclass(frozen=True)
+class Store:
+    """The store that the options before the command name."""
+
+    endpoint: str
+    update_endpoint: str | None
+    graph: str | None
+    patients: str | None
+    user: str | None
+    timeout: float
+
+    def open(self, ontology: Path | None) -> KnowledgeGraph:
+        """The knowledge in the store; the password comes from HER2KG_PASSWORD."""
+        from her2kg.knowledge import KnowledgeGraph
+
+        password = os.environ.get(PASSWORD) if self.user is not None else None
+        return KnowledgeGraph(**vars(self), password=password, ontology=ontology)
+
+
+_named: list[Store] = []  # the store of this run of the command line, if it names one
+
+
+def use_store(store: Store | None) -> None:
+    """Have `load_graph` open the store, or for None load the embedded graph."""
+    _named[:] = [store] if store is not None else []
+
+
+def named_store() -> Store | None:
+    """The store that the running command line names, None for the embedded graph."""
+    return _named[0] if _named else None
+
+
+def load_graph(engine: str | None = None, root: Path | None = None) -> KnowledgeGraph:
+    """Load the knowledge that her2kg came with, or that of --root, or open that of --endpoint."""
     from her2kg.knowledge import KnowledgeGraph
 
     ontology = project_folder(root) / "ontology" if root else None
-    return KnowledgeGraph(engine=engine, ontology=ontology)
+    store = named_store()
+    if store is None:
+        return KnowledgeGraph(engine=engine or "oxigraph", ontology=ontology)
+    given = "--engine" if engine else "--root" if root else None
+    if given:
+        raise EngineError(f"{given} goes with the embedded graph; leave it or --endpoint away")
+    return store.open(ontology)
 
 
 def project_folder(root: Path | None) -> Path:

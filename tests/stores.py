@@ -104,24 +104,35 @@ class OxigraphServer(_Http):
         return None if shutil.which("oxigraph", path=_binaries()) else "needs pip install oxigraph"
 
     def load(self, name: str, triples: Path) -> Dataset:
-        program = shutil.which("oxigraph", path=_binaries()) or "oxigraph"
-        place, port = self._folder / name, _free_port()
-        subprocess.run(
-            [program, "load", "--location", place, "--file", triples], check=True, timeout=SECONDS
-        )
-        serve = [program, "serve", "--location", place, "--bind", f"127.0.0.1:{port}"]
-        self._processes.append(subprocess.Popen(serve, stderr=subprocess.DEVNULL))
-        _wait_for(port, self._processes[-1])
-        address = f"http://127.0.0.1:{port}"
+        place = self._folder / name
+        load = [_oxigraph(), "load", "--location", place, "--file", triples]
+        subprocess.run(load, check=True, timeout=SECONDS)
+        address = self._serve(place)
         return Dataset(
             lambda query: self._wrapper(f"{address}/query", query, "SELECT").queryAndConvert(),
             lambda update: self._wrapper(f"{address}/update", update, "INSERT").query(),
         )
 
+    def _serve(self, place: Path) -> str:
+        port = _free_port()
+        serve = [_oxigraph(), "serve", "--location", place, "--bind", f"127.0.0.1:{port}"]
+        self._processes.append(subprocess.Popen(serve, stderr=subprocess.DEVNULL))
+        _wait_for(port, self._processes[-1])
+        return f"http://127.0.0.1:{port}"
+
+    def empty(self) -> dict[str, str]:
+        """What KnowledgeGraph needs to know of a store that holds nothing yet."""
+        address = self._serve(self._folder / "empty")
+        return {"endpoint": f"{address}/query", "update_endpoint": f"{address}/update"}
+
     def close(self) -> None:
         for process in self._processes:
             process.terminate()
             process.wait(timeout=SECONDS)
+
+
+def _oxigraph() -> str:
+    return shutil.which("oxigraph", path=_binaries()) or "oxigraph"
 
 
 def _binaries() -> str:
@@ -148,14 +159,16 @@ CheckpointInterval = 0
 [HTTPServer]
 ServerPort = 127.0.0.1:{http}
 [SPARQL]
-ResultSetMaxRows = 1000000
+ResultSetMaxRows = {rows}
 MaxQueryExecutionTime = {seconds}
 """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rows: int = 1_000_000) -> None:
         self._sql, self._port = _free_port(), _free_port()
         (folder / "virtuoso.ini").write_text(
-            self._SETTINGS.format(sql=self._sql, http=self._port, folder=folder, seconds=SECONDS)
+            self._SETTINGS.format(
+                sql=self._sql, http=self._port, folder=folder, seconds=SECONDS, rows=rows
+            )
         )
         start = ["virtuoso-t", "+configfile", "virtuoso.ini", "+foreground"]
         self._process = subprocess.Popen(
@@ -168,6 +181,16 @@ MaxQueryExecutionTime = {seconds}
     def missing() -> str | None:
         found = shutil.which("virtuoso-t") and shutil.which("isql-vt")
         return None if found else "needs Virtuoso: apt install virtuoso-opensource-7-bin"
+
+    def empty(self) -> dict[str, str]:
+        """What KnowledgeGraph needs to know of this store, which asks for a password."""
+        address = f"http://127.0.0.1:{self._port}/sparql-auth"
+        return {
+            "endpoint": address,
+            "update_endpoint": address,
+            "user": "dba",
+            "password": "dba",
+        }
 
     def _run(self, command: str, *, fails: bool = False) -> None:
         done = subprocess.run(
