@@ -98,6 +98,7 @@ class OxigraphServer(_Http):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[Any]] = []
+        self.ports: list[int] = []
 
     @staticmethod
     def missing() -> str | None:
@@ -115,6 +116,7 @@ class OxigraphServer(_Http):
 
     def _serve(self, place: Path) -> str:
         port = _free_port()
+        self.ports.append(port)
         serve = [_oxigraph(), "serve", "--location", place, "--bind", f"127.0.0.1:{port}"]
         self._processes.append(subprocess.Popen(serve, stderr=subprocess.DEVNULL))
         _wait_for(port, self._processes[-1])

@@ -235,10 +235,8 @@ def test_unknown_engine_and_unreachable_endpoint_are_one_sentence():
     with pytest.raises(EngineError, match="oxigraph and rdflib"):
         KnowledgeGraph(engine="jena")
     kg = KnowledgeGraph(endpoint="http://127.0.0.1:9/sparql")
-    with pytest.raises(EngineError, match="did not answer"):
+    with pytest.raises(EngineError, match="refused the connection"):
         kg.select("ASK { ?s ?p ?o }")
-    with pytest.raises(EngineError, match="embedded graph"):
-        kg.eligibility(RECORD)
 
 
 def test_syntax_error_is_placed_in_the_query_as_given():
