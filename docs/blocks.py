@@ -46,8 +46,10 @@ PAGES = [
     "docs/patient-record.md",
     "docs/pictures.md",
     "docs/queries.md",
+    "docs/query-times.md",
     "docs/reasoning.md",
     "docs/release.md",
+    "docs/remote.md",
     "docs/seed-statements.md",
 ]
 SHOWN_ONLY = {
@@ -79,6 +81,7 @@ SHOWN_ONLY = {
     "python -m tests.agreement --patients 2200 --seed 1 --workers 2 -o result.jsonl",
     "her2kg format --from tdm1.owl --from example-trastuzumab-gemcitabine.owl",
     "python -m tests.mutants",
+    "python benchmarks/engines.py --write",
     "python benchmarks/run.py",
     "python benchmarks/run.py --write",
     "python docs/generate.py",
@@ -245,7 +248,10 @@ def shell() -> Iterator[Any]:
         (Path(folder) / "python").symlink_to(sys.executable)
         environment = {
             **os.environ,
-            "PATH": os.pathsep.join([folder, os.environ.get("PATH", "")]),
+            "PATH": os.pathsep.join(
+                [folder, str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+            ),
+            "TMPDIR": folder,
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "COLUMNS": WIDTH,
             "NO_COLOR": "1",
