@@ -211,10 +211,9 @@ class RemoteEngine:
             sent += lines.count(" .\n") + 1
             if told is not None:
                 told(sent)
-        for names in _lots(nodes.values(), " "):
-            self.endpoint.update(_within(_with_things("blank-nodes.ru", names), place))
-        if nodes:
-            self.endpoint.update(_within(rules.system("blank-nodes-placed.ru"), place))
+        for file in ("blank-nodes.ru", "blank-nodes-placed.ru"):
+            for names in _lots(nodes.values(), " "):
+                self.endpoint.update(_within(_with_things(file, names), place))
         if nodes and told is not None:
             self.endpoint.update(_within(rules.system("blank-nodes-done.ru"), place))
         return sent
