@@ -245,7 +245,6 @@ def shell() -> Iterator[Any]:
             f"#!{sys.executable}\nimport sys\nfrom her2kg.cli import main\nsys.exit(main())\n"
         )
         tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
-        (Path(folder) / "python").symlink_to(sys.executable)
         environment = {
             **os.environ,
             "PATH": os.pathsep.join(
