@@ -35,6 +35,7 @@ from her2kg.commands import (
 )
 from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
 from her2kg.plot_commands import app as plot
+from her2kg.serve_commands import serve
 
 if TYPE_CHECKING:
     from her2kg.page import Screen
@@ -409,6 +410,7 @@ def export(
 
 
 app.add_typer(plot, name="plot")
+app.command()(serve)
 
 
 @app.command()
