@@ -7,7 +7,7 @@
   var note = document.getElementById("note");
   var questions = {};
 
-  // Prefixes are completed from the query library, not from a service elsewhere.
+  // Known without a declaration, as everywhere in her2kg.
   var prefixes = {
     her2kg: "https://w3id.org/her2kg#",
     rdf: "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -17,9 +17,9 @@
     skos: "http://www.w3.org/2004/02/skos/core#",
     dcterms: "http://purl.org/dc/terms/"
   };
-  Object.keys(Yasgui.Yasqe.Autocompleters || {}).forEach(function (name) {
-    if (name !== "variables") { Yasgui.Yasqe.disableCompleter(name); }
-  });
+  // Classes and properties would be completed by a service elsewhere.
+  Yasgui.Yasqe.defaults.autocompleters = Yasgui.Yasqe.defaults.autocompleters
+    .filter(function (name) { return name === "variables" || name === "prefixes"; });
   Yasgui.Yasr.defaults.prefixes = prefixes;
 
   var yasgui = new Yasgui(document.getElementById("yasgui"), {
@@ -65,7 +65,8 @@
     return yasgui.addTab(show, {
       name: known.name,
       requestConfig: { endpoint: endpoint, method: "POST" },
-      yasqe: { value: body(known.text) }
+      yasqe: { value: body(known.text) },
+      yasr: { settings: { pluginsConfig: { table: { isEllipsed: false, compact: true } } } }
     });
   }
 
