@@ -222,7 +222,7 @@ class Server:
         return Response(html, media_type="text/html", headers=_PAGE_HEADERS)
 
     async def library(self, request: Request) -> Response:
-        return Response(pages.library_json(), media_type="application/json")
+        return Response(pages.library_json(self._graph), media_type="application/json")
 
     async def health(self, request: Request) -> Response:
         told = {

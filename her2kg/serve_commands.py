@@ -88,10 +88,10 @@ def serve(
         service=allow_service,
         origins=tuple(cors or ()),
     )
-    if not is_loopback(host):
-        say(f"{host} can be reached from other machines and nobody is asked for a password")
 
     def started(address: str) -> None:
+        if not is_loopback(host):
+            say(f"{host} can be reached from other machines and nobody is asked for a password")
         write_out(f"{address}\n")
         say(f"SPARQL at {address}sparql; Ctrl-C stops. Research and education, not medical advice")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,9 @@ from urllib.parse import quote
 from her2kg import queries, rules
 from her2kg.engines import to_python
 from her2kg.namespaces import BASE, PREFIXES, Iri
+from her2kg.serve_store import Graph
 
+_PATIENT = re.compile(r"\bher2kg:(patient_\w+)")
 _LISTED = 200  # values of one property before the page says how many more there are
 # Shown above the table, so not in it.
 _ABOVE = {"rdfs:label", "skos:definition", "skos:altLabel"}
@@ -32,10 +35,11 @@ def query_page(**facts: Any) -> str:
 
 
 @cache
-def library_json() -> bytes:
+def library_json(graph: Graph) -> bytes:
     """The questions of the library: name, group, summary, description, parameters, columns, text.
 
-    Shape: a JSON array, sorted by name; the text is the query with an example for each parameter.
+    Shape: a JSON array, sorted by name; the text is the query with an example for each parameter,
+    for a patient one that the graph has.
     """
     listed = [
         {
@@ -45,11 +49,18 @@ def library_json() -> bytes:
             "description": query.description,
             "parameters": query.parameters,
             "columns": query.columns,
-            "text": query.text,
+            "text": _with_patient(query.text, graph),
         }
         for query in queries.library().values()
     ]
     return json.dumps(listed, ensure_ascii=False).encode()
+
+
+def _with_patient(text: str, graph: Graph) -> str:
+    def known(match: re.Match[str]) -> str:
+        return match[0] if match[1] in graph.terms else f"her2kg:{graph.example}"
+
+    return _PATIENT.sub(known, text)
 
 
 def about_term(name: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The graph that `her2kg serve` answers from, as files: made once, then kept in the cache folder.
 
 It holds the knowledge with all modules and its closure, and the example patients with what the
-rules derive from them, types included.
+rules derive from them: facts, criteria met and failed, and what is met as a type.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from her2kg import rules
 from her2kg.files import replacing
 from her2kg.graph import cache_folder, module_files
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, QUERIES_HOME
+
+if TYPE_CHECKING:
+    from her2kg.knowledge import KnowledgeGraph
 
 # Sources that decide which triples are made.
 _MAKERS = ("eligibility.py", "engines.py", "graph.py", "rules.py", "serve_store.py")
@@ -24,13 +28,15 @@ _MAKERS = ("eligibility.py", "engines.py", "graph.py", "rules.py", "serve_store.
 class Graph:
     """A graph as a file of N-Quads, with what the server tells of it without asking.
 
-    Shape: `terms` are the local names of all her2kg terms.
+    Shape: `terms` are the local names of all her2kg terms, `example` that of the patient of whom
+    most is known.
     """
 
     path: Path
     version: str
     triples: int
     patients: int
+    example: str
     terms: tuple[str, ...]
 
 
@@ -89,23 +95,42 @@ def _make(about: Path) -> Graph:
     from her2kg.knowledge import KnowledgeGraph
 
     kg = KnowledgeGraph()
-    kg.complete()
     records = example_files()
-    facts = [triple for record in records for triple in kg.facts(record)]
-    kg.engine.add(facts)
+    sizes = _add_patients(kg, records)
+    kg.complete()
     terms = kg.engine.select(rules.system("defined-terms.rq")).rows
     path = about.with_suffix(".nq")
     with replacing(path) as temporary:
-        triples = kg.engine.dump_all(temporary)
+        count = kg.engine.dump_all(temporary)
         size = temporary.stat().st_size
     graph = Graph(
         path=path,
         version=kg.version,
-        triples=triples,
+        triples=count,
         patients=len(records),
+        example=max(sizes, key=lambda name: sizes[name]),
         terms=tuple(str(term).removeprefix(BASE) for (term,) in terms),
     )
     told = {key: value for key, value in asdict(graph).items() if key != "path"}
     with replacing(about) as temporary:
         temporary.write_text(json.dumps({**told, "bytes": size}), encoding="utf-8")
     return graph
+
+
+def _add_patients(kg: KnowledgeGraph, records: list[Path]) -> dict[str, int]:
+    """Evaluate records together and leave them in the graph; how many facts each states."""
+    from rdflib import Literal, URIRef
+
+    from her2kg.record_rdf import to_triples
+
+    sizes = {}
+    for path in records:
+        record = kg.record(path)
+        triples = to_triples(record, kg.names)
+        mark = (URIRef(record.iri), URIRef(f"{BASE}isUnderEvaluation"), Literal(True))
+        kg.engine.add([*triples, mark])
+        sizes[record.iri.removeprefix(BASE)] = len(triples)
+    rules.run_folder(kg.engine, "derivation")
+    rules.infer(kg.engine)
+    kg.engine.add(kg.engine.construct(rules.system("evaluated-facts.rq")))
+    return sizes

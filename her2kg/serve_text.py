@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"""
       (?P<string>\"\"\"(?:\"{0,2}(?:[^"\\]|\\.))*\"\"\"|'''(?:'{0,2}(?:[^'\\]|\\.))*'''
                |"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*')
-    | (?P<iri><[^<>"{}|^`\\\x00-\x20]*>)
+    | (?P<iri><[^<>"{}|^`\x00-\x20]*>)
     | (?P<comment>\#[^\n\r]*)
     | (?P<variable>[?$]\w+)
     | (?P<tag>@[A-Za-z]+(?:-[A-Za-z0-9]+)*)
@@ -50,8 +50,13 @@ def calls(text: str, keyword: str) -> bool:
     """
     if keyword.lower() not in text.lower():
         return False
-    found = (token["word"] or token["prefix"] or "" for token in tokens(text))
-    return any(keyword.lower() in word.lower() for word in found)
+    # What looks like an IRI may be two signs of comparison; then a bracket closes in between.
+    hidden = re.compile(rf"\).*{keyword}", re.IGNORECASE | re.DOTALL)
+    found = (
+        token["word"] or token["prefix"] or "" if not token["iri"] else hidden.search(token["iri"])
+        for token in tokens(text)
+    )
+    return any(keyword.lower() in word.lower() if isinstance(word, str) else word for word in found)
 
 
 def place(text: str, offset: int) -> str:
@@ -80,9 +85,11 @@ def syntax_sentence(text: str, message: str) -> str:
     offset = sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
     if misspelt := _misspelt(text, offset):
         return f"not valid SPARQL at {misspelt}"
-    near = text[max(0, offset - 1) : offset + 20].split("\n")[0].strip()
-    where = f"near '{near}'" if near else "at the end"
-    return f"not valid SPARQL at {line}:{column}, {where}: {_short(message)}"
+    following = _TOKEN.search(text, offset)
+    if following is None:
+        return f"not valid SPARQL at {line}:{column}: it ends too early"
+    at = place(text, following.start())
+    return f"not valid SPARQL at {at}, '{following[0][:40]}': {_short(message)}"
 
 
 def _unknown_prefix(text: str) -> tuple[re.Match[str], tuple[str, ...]] | None:
@@ -115,13 +122,13 @@ def _misspelt(text: str, offset: int) -> str:
 def _short(message: str) -> str:
     """The message of a parser without its place and without a long list of what it expected."""
     text = re.sub(r"^.*?error at \d+:\d+: ", "", " ".join(message.split()))
-    reason = re.search(r"expected one of .*?\b((?:The|Duplicated|Prefix)\s[a-zA-Z ]+)", text)
+    reason = re.search(r"\b((?:The|Duplicated|Prefix)\s[a-zA-Z ]+)", text)
     if reason:
         return reason[1].strip()
-    text = re.sub(r"\[[^\]]*\]", "", text)
-    text = re.sub(r"(?:,?\s*\.\.=?'[^']*')|\s\|\s*'[^']*'", "", text)
-    text = re.sub(r"(?:,\s*)+", ", ", text).strip(" ,|")
-    return text if len(text) <= 120 else text[:117].rstrip(", ") + "..."
+    words = re.findall(r'"[^"]{1,20}"|\b[A-Z_]{2,}\b', text)
+    if "[" in text or not 1 < len(words) <= 4:
+        return "not expected here"
+    return f"expected {one_of(words)}"
 
 
 def unknown_terms(text: str, terms: frozenset[str]) -> list[str]:

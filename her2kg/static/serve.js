@@ -6,6 +6,7 @@
   var about = document.getElementById("about");
   var note = document.getElementById("note");
   var questions = {};
+  var shared = window.location.hash.length > 1; // a query in the address gets its own tab
 
   // Known without a declaration, as everywhere in her2kg.
   var prefixes = {
@@ -147,9 +148,9 @@
       window.localStorage.setItem("her2kg opened", "1");
       var fresh = Object.keys(yasgui._tabs);
       OPENED.filter(function (name) { return questions[name]; }).forEach(function (name, n) {
-        open(questions[name], n === 0);
+        open(questions[name], n === 0 && !shared);
       });
-      fresh.forEach(function (id) { yasgui.getTab(id).close(); });
+      if (!shared) { fresh.forEach(function (id) { yasgui.getTab(id).close(); }); }
     }
     tell();
     document.body.dataset.ready = "1";
