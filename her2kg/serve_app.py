@@ -91,10 +91,8 @@ async def _asked(request: Request) -> _Asked:
             raise Refusal(415, f"{given} was sent; accepted: {accepted}")
     texts = [(key, value) for key, value in pairs if key in ("query", "update")]
     if len(texts) != 1 or not texts[0][1].strip():
-        given = (
-            "no query" if not texts else f"{len(texts)} of them" if len(texts) > 1 else "nothing"
-        )
-        raise Refusal(400, f"send one query as ?query= or in the body of a POST; {given} was sent")
+        given = f"{len(texts)} were" if len(texts) > 1 else "none was"
+        raise Refusal(400, f"send one query as ?query= or in the body of a POST; {given} sent")
     kind, text = texts[0]
     if kind == "update" and request.method != "POST":
         raise Refusal(405, "an update is sent by POST, not by GET", Allow="POST")

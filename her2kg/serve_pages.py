@@ -16,7 +16,7 @@ from her2kg.serve_store import Graph
 _PATIENT = re.compile(r"\bher2kg:(patient_\w+)")
 _LISTED = 200  # values of one property before the page says how many more there are
 # Shown above the table, so not in it.
-_ABOVE = {"rdfs:label", "skos:definition", "skos:altLabel"}
+_ABOVE = {"rdf:type", "rdfs:label", "skos:definition", "skos:altLabel"}
 
 
 @cache
