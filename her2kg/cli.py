@@ -38,6 +38,7 @@ from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
 from her2kg.plot_commands import app as plot
 from her2kg.store_commands import app as store_app
 from her2kg.store_commands import for_command, store_options
+from her2kg.serve_commands import serve
 
 if TYPE_CHECKING:
     from her2kg.page import Screen
@@ -442,6 +443,7 @@ def export(
 
 app.add_typer(plot, name="plot")
 app.add_typer(store_app)
+app.command()(serve)
 
 
 @app.command()

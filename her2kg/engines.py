@@ -1,7 +1,8 @@
 """SPARQL engines behind one small interface: Oxigraph or rdflib; `remote` has that of endpoints.
 
 Rows come back as Python values (`Iri`, `Blank`, str, int, Decimal, bool, date), so that callers
-compare values and not lexical forms. pyoxigraph is imported only here.
+compare values and not lexical forms. pyoxigraph is imported only here, but for `serve_worker`, which
+evaluates queries for `her2kg serve` in processes without the rest.
 """
 
 from __future__ import annotations
@@ -188,6 +189,11 @@ class OxigraphEngine:
         form = self._ox.RdfFormat.N_TRIPLES
         self._ox.serialize(apart, str(later), format=form)
         self._ox.serialize((each for each in triples if each not in apart), str(first), format=form)
+
+    def dump_all(self, path: Path) -> int:
+        """Write every triple as N-Quads; the number of triples."""
+        self.store.dump(str(path), format=self._ox.RdfFormat.N_QUADS)
+        return len(self.store)
 
 
 @lru_cache(maxsize=256)

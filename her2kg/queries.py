@@ -180,9 +180,18 @@ def bind(query: Query, parameters: dict[str, Any], names: Names) -> str:
             raise BadParameter(query.name, parameter, value, accepted)
         many = value if isinstance(value, list | tuple | set) else [value]
         terms = [term for each in many for term in _terms(query, parameter, each, names)]
-        block = f"VALUES ?{parameter} {{ {' '.join(dict.fromkeys(terms))} }}"
-        text = re.sub(_VALUES.format(name=parameter), lambda _, b=block: b, text)
+        text = _replaced(text, parameter, " ".join(dict.fromkeys(terms)))
     return text
+
+
+def bind_iri(query: Query, parameter: str, iri: str) -> str:
+    """The text of a question with one parameter bound to an IRI that is known to be one."""
+    return _replaced(query.text, parameter, f"<{iri.strip('<>')}>")
+
+
+def _replaced(text: str, parameter: str, terms: str) -> str:
+    block = f"VALUES ?{parameter} {{ {terms} }}"
+    return re.sub(_VALUES.format(name=parameter), lambda _: block, text)
 
 
 def run(engine: Engine, names: Names, name: str, parameters: dict[str, Any]) -> Rows:

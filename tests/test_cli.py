@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")
 COMMANDS = (
     "eligible", "explain", "reason", "show", "queries", "run", "sparql", "export", "schema", "check",
-    "format", "release", "plot",
+    "format", "release", "plot", "publish", "serve",
 )  # fmt: skip
 CASE = {
     "id": "case-1",
