@@ -36,9 +36,9 @@ from her2kg.commands import (
 )
 from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
 from her2kg.plot_commands import app as plot
+from her2kg.serve_commands import serve
 from her2kg.store_commands import app as store_app
 from her2kg.store_commands import for_command, store_options
-from her2kg.serve_commands import serve
 
 if TYPE_CHECKING:
     from her2kg.page import Screen
@@ -407,7 +407,11 @@ def sparql(
 ) -> None:
     """Run any SPARQL query; the common prefixes need no declaration."""
     text = read_sparql(query)
-    _write_rows(load_graph().select(text), format)
+    kg = load_graph()
+    rows = kg.select(text)
+    for unknown in kg.unknown_terms(text):
+        say(f"note: {unknown}")
+    _write_rows(rows, format)
 
 
 @app.command()

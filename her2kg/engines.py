@@ -1,12 +1,13 @@
 """SPARQL engines behind one small interface: Oxigraph or rdflib; `remote` has that of endpoints.
 
 Rows come back as Python values (`Iri`, `Blank`, str, int, Decimal, bool, date), so that callers
-compare values and not lexical forms. pyoxigraph is imported only here, but for `serve_worker`, which
-evaluates queries for `her2kg serve` in processes without the rest.
+compare values and not lexical forms. pyoxigraph is imported only here, but for `serve_worker`,
+which evaluates queries for `her2kg serve` in processes without the rest.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -23,6 +24,7 @@ _INTEGERS = {XSD + name for name in ("integer", "int", "long", "nonNegativeInteg
 
 Syntax = Literal["turtle", "rdf-xml", "json-ld", "nt"]
 
+INVALID = "the query is not valid SPARQL"  # how a message on the text of a query begins
 _RENEW_AFTER = 15_000  # removed quads: some dozen patients
 
 
@@ -141,7 +143,7 @@ class OxigraphEngine:
         try:
             return self.store.query(query)
         except SyntaxError as error:
-            raise EngineError(f"the query is not valid SPARQL: {_brief(error)}") from error
+            raise EngineError(f"{INVALID}: {_brief(error)}") from error
         except (ValueError, RuntimeError, OSError) as error:
             raise EngineError(f"the query failed: {error}") from error
 
@@ -250,7 +252,14 @@ class RdflibEngine:
         try:
             return self.graph.query(query)
         except Exception as error:  # pyparsing and rdflib raise many kinds
-            raise EngineError(f"the query is not valid SPARQL or failed: {error}") from error
+            place = re.search(r"\(line:(\d+), col:(\d+)\)", str(error))
+            where = f"error at {place[1]}:{place[2]}: " if place else ""
+            reason = (
+                str(error)
+                .partition(" (at char")[0]
+                .replace("Unknown namespace", "Prefix not found:")
+            )
+            raise EngineError(f"{INVALID}: {where}{reason}") from error
 
     def select(self, query: str) -> Table:
         result = self._run(query)

@@ -17,6 +17,7 @@ from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, di
 from her2kg.graph import load as load_embedded
 from her2kg.names import Names
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
+from her2kg.query_text import unknown_terms
 from her2kg.records import PatientRecord, Record, load_record, slug
 from her2kg.remote import RemoteEngine, WorkingGraph
 from her2kg.verdicts import BASES, Answers
@@ -383,10 +384,20 @@ class KnowledgeGraph:
     def select(self, sparql: str) -> queries.Rows:
         """Run any SPARQL query; `her2kg:` and the common prefixes need no declaration.
 
-        Errors: EngineError with the place of a syntax error.
+        Errors: EngineError with the place of a syntax error and the nearest prefix or keyword.
         """
         self.complete()
         return queries.select(self.engine, sparql, self.names)
+
+    def unknown_terms(self, sparql: str) -> list[str]:
+        """Which her2kg terms of a query the graph does not have, and the nearest it has.
+
+        Shape: one sentence each with the place in the text, at most three.
+        """
+        if BASE not in sparql and "her2kg:" not in sparql:
+            return []
+        known = frozenset(iri.removeprefix(BASE) for iri in self.names.every_label)
+        return unknown_terms(sparql, known)
 
 
 def _nothing() -> None:

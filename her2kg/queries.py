@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any
 
-from her2kg.engines import Engine
+from her2kg.engines import INVALID, Engine
 from her2kg.errors import (
     BadParameter,
     EngineError,
@@ -24,6 +24,7 @@ from her2kg.errors import (
 )
 from her2kg.names import Names
 from her2kg.namespaces import BASE, PREFIXES, QUERIES_HOME
+from her2kg.query_text import syntax_sentence
 from her2kg.rows import Rows
 
 # Folders whose files are rules or parts of the machinery, not questions.
@@ -232,7 +233,11 @@ def select(engine: Engine, sparql: str, names: Names | None = None) -> Rows:
     try:
         return _answer(engine, names, added + sparql)
     except EngineError as error:
+        message = str(error)
+        if not message.startswith(INVALID):
+            raise
         shift = len(added)
         place = re.compile(r"\bat 1:(\d+)")
-        moved = place.sub(lambda m: f"at 1:{max(int(m[1]) - shift, 1)}", str(error))
-        raise EngineError(moved) from error
+        moved = place.sub(lambda m: f"at 1:{max(int(m[1]) - shift, 1)}", message)
+        told = syntax_sentence(sparql, moved.removeprefix(INVALID).lstrip(": "))
+        raise EngineError(f"the query is {told}") from error

@@ -56,7 +56,7 @@ def serve(
         bool, typer.Option("--allow-service", help="Let queries fetch with SERVICE and LOAD.")
     ] = False,
 ) -> None:
-    """Serve the graph on this machine: SPARQL, a query page in the browser, a page per term.
+    """Serve SPARQL, a query page and term pages on this machine.
 
     Read-only, for local programs. Needs starlette and uvicorn: pip install 'her2kg[serve]'
     """

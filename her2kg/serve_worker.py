@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from her2kg import serve_text
+from her2kg import query_text
 from her2kg.namespaces import PREFIXES
 
 INLINE_BYTES = 1 << 20  # a longer answer goes through a file, not through the server's memory
@@ -90,7 +90,7 @@ class Worker:
         try:
             if not self._settings["service"]:
                 for keyword in ("SERVICE", "LOAD") if request["do"] == "update" else ("SERVICE",):
-                    if serve_text.calls(text, keyword):
+                    if query_text.calls(text, keyword):
                         return {"ok": False, "fault": "service", "text": keyword}, b""
             if request["do"] == "update":
                 self._store.update(text, prefixes=PREFIXES)
@@ -100,7 +100,7 @@ class Worker:
             answer.discard()
             return {"ok": False, "fault": "size"}, b""
         except SyntaxError as error:
-            told = serve_text.syntax_sentence(text, str(error))
+            told = query_text.syntax_sentence(text, str(error))
             return {"ok": False, "fault": "syntax", "text": told}, b""
         except MemoryError:
             return {"ok": False, "fault": "memory"}, b""
@@ -108,7 +108,7 @@ class Worker:
             answer.discard()
             return {"ok": False, "fault": "failed", "text": str(error)}, b""
         data = answer.end()
-        notes = serve_text.unknown_terms(text, self._terms)
+        notes = query_text.unknown_terms(text, self._terms)
         return {**head, "size": answer.size, "path": answer.path, "notes": notes}, data
 
     def _query(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from serving import ROOT, RUNAWAY, START, Serving, descendants, serving, until
 from stores import table
 from test_queries import CASES, as_cells, read_case
 
-from her2kg import KnowledgeGraph, queries, serve_formats, serve_text
+from her2kg import KnowledgeGraph, queries, query_text, serve_formats
 from her2kg.engines import OxigraphEngine
 from her2kg.namespaces import BASE
 from her2kg.rows import Rows
@@ -745,7 +745,7 @@ def test_pages_may_load_from_this_server_alone(server):
 def test_texts_that_never_end_are_split_quickly():
     for text in ('"""a' * 20_000, "'" * 50_000, "\\" * 50_000, "<" * 50_000, ":" * 50_000):
         begin = time.monotonic()
-        serve_text.calls(text + "service", "SERVICE")
+        query_text.calls(text + "service", "SERVICE")
         assert time.monotonic() - begin < 3, text[:10]
 
 

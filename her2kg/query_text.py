@@ -1,4 +1,4 @@
-"""What the text of a request is looked at for before it is run: SERVICE and LOAD, unknown names.
+"""What is told of a query from its text: where it is wrong, unknown names, SERVICE and LOAD.
 
 The text is split as a SPARQL parser splits it, only coarser; nothing here knows the grammar.
 """
