@@ -36,6 +36,8 @@ _KEYWORDS = tuple(
     for word in line.split()
 )
 
+_UPDATES = {"ADD", "CLEAR", "COPY", "CREATE", "DELETE", "DROP", "INSERT", "LOAD", "MOVE", "WITH"}
+
 
 def tokens(text: str) -> Iterator[re.Match[str]]:
     """The tokens of a text; the name of their kind is `lastgroup`, or `name` for prefixed names."""
@@ -70,6 +72,12 @@ def syntax_sentence(text: str, message: str) -> str:
 
     Shape: one sentence; `message` is the parser's.
     """
+    words = (token["word"].upper() for token in tokens(text) if token["word"])
+    first = next((word for word in words if word not in ("PREFIX", "BASE")), "")
+    if first in _UPDATES:
+        return (
+            f"not valid SPARQL as a query: {first} begins an update; write SELECT, ASK or CONSTRUCT"
+        )
     unknown = _unknown_prefix(text)
     if unknown is not None and "Prefix not found" in message:
         token, close = unknown
