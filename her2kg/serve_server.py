@@ -69,7 +69,7 @@ def listening(host: str, port: int) -> socket.socket:
     Errors: Her2kgError if the address is not one of this machine or the port is taken.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError):
