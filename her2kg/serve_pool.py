@@ -151,6 +151,8 @@ class Pool:
     async def _spawn(self) -> _Worker:
         """A new worker; a keeper that has died is replaced first."""
         async with self._turn:
+            if self._closed:
+                raise ConnectionError
             ours, theirs = socket.socketpair()
             with theirs:
                 try:
@@ -253,12 +255,14 @@ class Pool:
 
     async def close(self) -> None:
         """End all workers and the keeper."""
+        self._closed = True
         if self._control is not None:
             self._control.close()
         for worker in self._all:
             worker.writer.close()
         if self._keeper is not None:
-            self._keeper.kill() if sys.platform == "linux" else None
+            if sys.platform == "linux":  # the workers end with it
+                self._keeper.kill()
             try:
                 await asyncio.to_thread(self._keeper.wait, 5)
             except subprocess.TimeoutExpired:
