@@ -51,6 +51,7 @@ PAGES = [
     "docs/release.md",
     "docs/remote.md",
     "docs/seed-statements.md",
+    "docs/serve.md",
 ]
 SHOWN_ONLY = {
     "./dev try",
@@ -63,6 +64,9 @@ SHOWN_ONLY = {
     "pip install '.[tables]'",
     "pip install '.[plots]'",
     "apt install virtuoso-opensource-7-bin libapache-jena-java default-jre-headless",
+    "pip install '.[serve]'",
+    "her2kg serve",
+    "python benchmarks/serve.py",
     "pip install '.[dev]'",
     "python -m pytest tests/test_stores.py",
     "her2kg plot matrix -o docs/img/matrix.svg --as-of 2026-11-22 --basis label --jurisdiction US "

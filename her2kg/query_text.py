@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_LONGEST = 80  # characters of a name that are shown or looked at
 _OURS = re.compile(r"(?:her2kg:|https://w3id\.org/her2kg#)([\w.\-]+)")
 _DECLARED = re.compile(r"(?i)prefix$")
 _KEYWORDS = tuple(
@@ -81,10 +82,11 @@ def syntax_sentence(text: str, message: str) -> str:
     unknown = _unknown_prefix(text)
     if unknown is not None and "Prefix not found" in message:
         token, close = unknown
+        given = (token["prefix"] or "")[:_LONGEST]
         known = "known without a declaration are " + ", ".join(f"{name}:" for name in PREFIXES)
         hint = f"did you mean {_quoted(f'{name}:' for name in close)}? " if close else ""
         at = place(text, token.start())
-        return f"not valid SPARQL at {at}: unknown prefix '{token['prefix']}:'; {hint}{known}"
+        return f"not valid SPARQL at {at}: unknown prefix '{given}:'; {hint}{known}"
     at = re.search(r"\bat (\d+):(\d+)", message)
     if at is None:
         return f"not valid SPARQL: {_short(message)}"
@@ -110,7 +112,7 @@ def _unknown_prefix(text: str) -> tuple[re.Match[str], tuple[str, ...]] | None:
             if _DECLARED.search(before):
                 declared.add(prefix)
             elif prefix not in declared:
-                return token, did_you_mean(prefix, declared - {"_", ""})
+                return token, did_you_mean(prefix[:_LONGEST], declared - {"_", ""})
         before = token[0]
     return None
 
@@ -119,11 +121,11 @@ def _misspelt(text: str, offset: int) -> str:
     """A word at or before the place of an error that resembles a keyword, with its place."""
     words = [token for token in tokens(text) if token["word"] and token.start() <= offset]
     for token in reversed(words[-3:]):
-        word = token["word"].upper()
+        word = token["word"][:_LONGEST].upper()
         close = did_you_mean(word, _KEYWORDS, count=1)
         if close and word not in _KEYWORDS:
             at = place(text, token.start())
-            return f"{at}: unknown word '{token['word']}'; did you mean {close[0]}?"
+            return f"{at}: unknown word '{token['word'][:_LONGEST]}'; did you mean {close[0]}?"
     return ""
 
 
@@ -155,10 +157,12 @@ def unknown_terms(text: str, terms: frozenset[str]) -> list[str]:
         else:
             continue
         if local and local not in terms and local not in found:
-            close = did_you_mean(local, terms)
+            close = did_you_mean(local, terms) if len(local) <= _LONGEST else ()
             hint = f"did you mean {_quoted(f'her2kg:{name}' for name in close)}?" if close else ""
             at = place(text, token.start())
-            found[local] = f"her2kg:{local} at {at} is not in the graph; {hint}".rstrip("; ")
+            found[local] = f"her2kg:{local[:_LONGEST]} at {at} is not in the graph; {hint}".rstrip(
+                "; "
+            )
             if len(found) == 3:
                 break
     return list(found.values())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
-import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +13,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -25,8 +22,9 @@ from her2kg import serve_formats as formats
 from her2kg import serve_pages as pages
 from her2kg.errors import did_you_mean, one_of
 from her2kg.namespaces import BASE
-from her2kg.serve_guard import MAX_BODY, BodyTooLarge, BodyTooSlow, Guard, read_body
+from her2kg.serve_guard import Guard, read_body
 from her2kg.serve_pool import Busy, Limits, Pool, Reply
+from her2kg.serve_refusals import HANDLERS, Refusal, media_types, refusal
 from her2kg.serve_store import Graph
 
 _CHUNK = 1 << 18
@@ -53,15 +51,6 @@ class Options:
     updates: bool = False
     service: bool = False
     origins: tuple[str, ...] = ()
-
-
-class Refusal(Exception):
-    """A request that is answered by a sentence."""
-
-    def __init__(self, status: int, text: str, **headers: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.headers = {key.replace("_", "-"): value for key, value in headers.items()}
 
 
 @dataclass
@@ -144,32 +133,8 @@ class Server:
             leaving.cancel()
             asking.cancel()
         if not reply.head["ok"]:
-            raise self._refusal(reply.head)
+            raise refusal(reply.head, self._pool.limits)
         return reply
-
-    def _refusal(self, head: dict[str, Any]) -> Refusal:
-        """What is wrong with a request that a worker could not answer."""
-        limits, text = self._pool.limits, head.get("text", "")
-        advice = "ask for less, or start her2kg serve with a higher"
-        if head["fault"] == "accept":
-            among = formats.ROWS if head["kind"] == "rows" else formats.GRAPHS
-            return Refusal(
-                406, f"this query is answered in none of the types asked for; {_of(among)}"
-            )
-        known = {
-            "syntax": (400, text),
-            "service": (403, _service_sentence(text)),
-            "time": (504, f"stopped after {limits.seconds:g} seconds; {advice} --timeout"),
-            "size": (507, f"the answer is longer than {limits.answer} MB; {advice} --max-size"),
-            "memory": (507, f"more than {limits.memory} MB of memory; {advice} --memory"),
-            "ended": (
-                507,
-                f"stopped: it needs more than {limits.memory} MB of memory or is nested too "
-                f"deeply; {advice} --memory",
-            ),
-        }
-        status, sentence = known.get(head["fault"], (500, f"the query failed: {text}"))
-        return Refusal(status, sentence)
 
     async def sparql(self, request: Request) -> Response:
         asked = await _asked(request)
@@ -200,7 +165,7 @@ class Server:
         rows, graph = formats.choose(accept, formats.ROWS), formats.choose(accept, formats.GRAPHS)
         if rows is None and graph is None:
             among = [*formats.ROWS, *formats.GRAPHS]
-            raise Refusal(406, f"nothing is answered in {accept[:80]!r}; {_of(among)}")
+            raise Refusal(406, f"nothing is answered in {accept[:80]!r}; {media_types(among)}")
         return rows, graph
 
     async def _update(self, request: Request, asked: _Asked) -> Response:
@@ -275,19 +240,10 @@ class Server:
         accept = request.headers.get("accept", "")
         wanted = formats.choose(accept, media)
         if wanted is None:
-            raise Refusal(406, f"a term is answered in none of {accept[:80]!r}; {_of(media)}")
+            raise Refusal(
+                406, f"a term is answered in none of {accept[:80]!r}; {media_types(media)}"
+            )
         return wanted
-
-
-def _of(media: Any) -> str:
-    return f"accepted: {one_of(sorted(set(media)))}"
-
-
-def _service_sentence(keyword: str) -> str:
-    return (
-        f"{keyword} is refused: it would have this server fetch from other addresses; "
-        "to allow it: her2kg serve --allow-service"
-    )
 
 
 async def _left(request: Request) -> None:
@@ -328,44 +284,6 @@ def _sent(reply: Reply, media: str, vary: str = "Accept") -> Response:
     )
 
 
-def _said(status: int, text: str, headers: Any = None) -> Response:
-    return PlainTextResponse(f"{text}\n", status_code=status, headers=headers)
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return _said(error.status, str(error), error.headers)
-
-
-async def _too_large(request: Request, error: Exception) -> Response:
-    text = f"a request may have {MAX_BODY >> 20} MB at most; send a shorter query"
-    return _said(413, text, {"Connection": "close"})
-
-
-async def _too_slow(request: Request, error: Exception) -> Response:
-    text = "the request did not arrive in time; send it again"
-    return _said(408, text, {"Connection": "close"})
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it
-
-
-async def _unknown(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    text = f"nothing at {request.url.path[:80]!r}; see /, /sparql, /term/NAME, /queries or /health"
-    if error.status_code == 405:
-        text = f"{request.method} is not used here; accepted: GET, or POST at /sparql"
-    return _said(error.status_code, text, error.headers)
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    """A fault of the server itself: told on stderr, with the place."""
-    if not isinstance(error, TimeoutError):
-        traceback.print_exception(error, file=sys.stderr)
-    return _said(500, "the server failed at this request; please report it")
-
-
 def create_app(pool: Pool, graph: Graph, options: Options) -> Any:
     """The ASGI application; the pool starts and ends with it."""
     server = Server(pool, graph, options)
@@ -391,14 +309,7 @@ def create_app(pool: Pool, graph: Graph, options: Options) -> Any:
             route("/term/{name}", server.term),
             Mount("/static", StaticFiles(directory=static)),
         ],
-        exception_handlers={
-            Refusal: _refused,
-            BodyTooLarge: _too_large,
-            BodyTooSlow: _too_slow,
-            ClientDisconnect: _gone,
-            HTTPException: _unknown,
-            Exception: _broken,
-        },
+        exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
     return Guard(app, host=options.host, origins=options.origins)

@@ -63,6 +63,8 @@ def serve(
     import os
     import re
 
+    if not hasattr(os, "fork"):
+        raise Her2kgError("her2kg serve runs on Linux and macOS; on Windows use it in WSL")
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         needs = " and ".join(missing)

@@ -151,6 +151,8 @@ class Pool:
     async def _spawn(self) -> _Worker:
         """A new worker; a keeper that has died is replaced first."""
         async with self._turn:
+            if self._closed:
+                raise ConnectionError
             ours, theirs = socket.socketpair()
             with theirs:
                 try:
@@ -194,6 +196,8 @@ class Pool:
             async with asyncio.timeout(self.limits.seconds):
                 while True:
                     worker = await self._idle.get()
+                    for _ in range(2):  # the end of a worker that has just died is read first
+                        await asyncio.sleep(0)
                     if worker is not None and not worker.reader.at_eof():
                         return worker
                     if worker is None:  # its place was left empty when a start had failed
@@ -253,12 +257,14 @@ class Pool:
 
     async def close(self) -> None:
         """End all workers and the keeper."""
+        self._closed = True
         if self._control is not None:
             self._control.close()
         for worker in self._all:
             worker.writer.close()
         if self._keeper is not None:
-            self._keeper.kill() if sys.platform == "linux" else None
+            if sys.platform == "linux":  # the workers end with it
+                self._keeper.kill()
             try:
                 await asyncio.to_thread(self._keeper.wait, 5)
             except subprocess.TimeoutExpired:

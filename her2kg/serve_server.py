@@ -69,7 +69,7 @@ def listening(host: str, port: int) -> socket.socket:
     Errors: Her2kgError if the address is not one of this machine or the port is taken.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError):
@@ -77,7 +77,8 @@ def listening(host: str, port: int) -> socket.socket:
             f"--host {host!r} is no address of this machine; accepted: 127.0.0.1, localhost, ::1, "
             "or an address of one of its networks"
         ) from None
-    found = socket.socket(family, kind)
+    # With the protocol named, asyncio turns off the delay of small packets.
+    found = socket.socket(family, kind, protocol)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)

@@ -106,9 +106,10 @@ class Worker:
             return {"ok": False, "fault": "memory"}, b""
         except BaseException as error:  # a panic of the Rust code is no Exception
             answer.discard()
-            return {"ok": False, "fault": "failed", "text": str(error)}, b""
+            return {"ok": False, "fault": "failed", "text": str(error)[:500]}, b""
         data = answer.end()
-        notes = query_text.unknown_terms(text, self._terms)
+        fixed = not self._settings["updates"]  # else there may be terms that nobody told us of
+        notes = query_text.unknown_terms(text, self._terms) if fixed else []
         return {**head, "size": answer.size, "path": answer.path, "notes": notes}, data
 
     def _query(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
