@@ -196,8 +196,6 @@ class Pool:
             async with asyncio.timeout(self.limits.seconds):
                 while True:
                     worker = await self._idle.get()
-                    for _ in range(2):  # the end of a worker that has just died is read first
-                        await asyncio.sleep(0)
                     if worker is not None and not worker.reader.at_eof():
                         return worker
                     if worker is None:  # its place was left empty when a start had failed
@@ -225,6 +223,13 @@ class Pool:
         ended, service or failed.
         Errors: Busy.
         """
+        reply = await self._ask_once(request)
+        if reply.head.get("fault") == "ended" and request["do"] == "query":
+            # It may be that the worker was ended from outside; a query may be asked again.
+            reply = await self._ask_once(request)
+        return reply
+
+    async def _ask_once(self, request: dict[str, Any]) -> Reply:
         worker = await self._take()
         asking = asyncio.ensure_future(worker.ask(request))
         try:
