@@ -114,6 +114,16 @@ class RemoteEngine:
 
     load_file = add = remove_subjects = update = _read_only
 
+    def refuse_patients(self) -> None:
+        """Errors: EngineError if patients stand among the knowledge: they would be judged too."""
+        graphs = [self.graph] if self.graph else []
+        if _rows(self.endpoint, rules.system("patients-there.rq"), graphs).rows[0][0]:
+            raise EngineError(
+                f"{self.endpoint.address} holds patients beside the knowledge, so nobody is judged "
+                "by it; name a graph with the knowledge alone (graph, --graph), or leave the "
+                "endpoint away"
+            )
+
     # Read-only stores: evaluate here
 
     def fetched(self) -> OxigraphEngine:
@@ -122,6 +132,7 @@ class RemoteEngine:
         Errors: EngineError where not all of it arrives; DataError as in `graph.flatten`.
         """
         graphs = [self.graph] if self.graph else []
+        self.refuse_patients()
         here = OxigraphEngine()
         here.add(_triples(self.endpoint, rules.system("every-row.rq"), graphs))
         there = _rows(self.endpoint, rules.system("size.rq"), graphs).rows
@@ -250,6 +261,7 @@ class WorkingGraph:
         if self._place is not None:
             return self._place
         source = self._remote.graph
+        self._remote.refuse_patients()
         place = f"{self._remote.home}/work/{uuid.uuid4().hex}"
         self._end = weakref.finalize(self, self._remote._drop, place)
         copying = _placed("copy-graph.ru", source or "", place)

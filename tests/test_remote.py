@@ -162,6 +162,21 @@ def test_patients_are_published_and_asked_about(published, own):
         published.kg.publish_patients([paths[0], paths[0]])
 
 
+def test_patients_among_the_knowledge_are_refused(published):
+    place = f"{OURS}/mixed"
+    patient = URIRef(f"{OURS}#patient_x")
+    kind = URIRef("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+    version = URIRef("http://www.w3.org/2002/07/owl#versionInfo")
+    remote = published.kg._remote
+    remote.insert(
+        [(patient, kind, URIRef(f"{OURS}#Patient")), (URIRef(OURS), version, Literal("1"))], place
+    )
+    for kg in (published.reading(graph=place), published.open(graph=place)):
+        with pytest.raises(EngineError, match="holds patients beside the knowledge"):
+            kg.eligibility(PATIENTS[0])
+    remote._drop(place)
+
+
 def test_failure_while_publishing_leaves_what_was_there(published, monkeypatch):
     sent = Endpoint.update
 
