@@ -378,6 +378,9 @@ def sparql(
     _write_rows(load_graph().select(text), format)
 
 
+app.command()(serve)
+
+
 @app.command()
 def export(
     kind: Annotated[
@@ -410,7 +413,6 @@ def export(
 
 
 app.add_typer(plot, name="plot")
-app.command()(serve)
 
 
 @app.command()
