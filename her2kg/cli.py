@@ -414,6 +414,9 @@ def sparql(
     _write_rows(rows, format)
 
 
+app.command()(serve)
+
+
 @app.command()
 def export(
     kind: Annotated[
@@ -447,7 +450,6 @@ def export(
 
 app.add_typer(plot, name="plot")
 app.add_typer(store_app)
-app.command()(serve)
 
 
 @app.command()

