@@ -100,6 +100,12 @@ def test_wheel_holds_every_ontology_and_query_file(wheel):
         for path in (ROOT / folder).rglob("*")
         if path.is_file()
     }
+    wanted |= {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("static", "templates")
+        for path in (ROOT / "her2kg" / folder).rglob("*.*")
+    }
+    assert "her2kg/static/yasgui/yasgui.min.js" in wanted
     assert wanted - names == set()
     assert any(name.endswith("licenses/LICENSE-ontology") for name in names)
 
