@@ -46,7 +46,7 @@ class Options:
     """How a server is to behave."""
 
     host: str = "127.0.0.1"
-    workers: int = max(2, os.cpu_count() or 1)
+    workers: int = 4 * (os.cpu_count() or 1)  # a slow query leaves room for quick ones
     limits: Limits = field(default_factory=Limits)
     updates: bool = False
     service: bool = False

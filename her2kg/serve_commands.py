@@ -23,7 +23,7 @@ def serve(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, max=256, metavar="N", help="Processes. [default: one per core]"
+            "--workers", min=1, max=256, metavar="N", help="Processes. [default: 4 per core]"
         ),
     ] = None,
     timeout: Annotated[
@@ -84,7 +84,7 @@ def serve(
 
     options = Options(
         host=host,
-        workers=workers or max(2, os.cpu_count() or 1),
+        workers=workers or 4 * (os.cpu_count() or 1),
         limits=Limits(seconds=timeout, memory=memory, answer=max_size),
         updates=allow_updates,
         service=allow_service,
