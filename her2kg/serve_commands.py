@@ -56,9 +56,10 @@ def serve(
         bool, typer.Option("--allow-service", help="Let queries fetch with SERVICE and LOAD.")
     ] = False,
 ) -> None:
-    """Serve SPARQL, a query page and term pages on this machine.
+    """Answer SPARQL on this machine, with a query page in the browser.
 
-    Read-only, for local programs. Needs starlette and uvicorn: pip install 'her2kg[serve]'
+    Read-only, with a page for each term. Needs starlette and uvicorn:
+    pip install 'her2kg[serve]'
     """
     import os
     import re
