@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from her2kg.serve_store import Graph
 
 WAITING = 256  # requests that may wait for a worker before others are turned away
 _GRACE = 0.5  # seconds in which a worker may still finish for a client that went away
+_SOON = 0.5  # seconds
 _READY = 60  # seconds in which the keeper must have loaded the graph
 _ID = struct.Struct("q")
 
@@ -223,6 +225,16 @@ class Pool:
         ended, service or failed.
         Errors: Busy.
         """
+        start = time.monotonic()
+        reply = await self._ask_once(request)
+        # A worker that was gone before it began, as after a kill from outside, is no fault of the
+        # query; one that ends it at once again is.
+        soon = time.monotonic() - start < _SOON
+        if reply.head.get("fault") == "ended" and soon and request["do"] == "query":
+            return await self._ask_once(request)
+        return reply
+
+    async def _ask_once(self, request: dict[str, Any]) -> Reply:
         worker = await self._take()
         asking = asyncio.ensure_future(worker.ask(request))
         try:
