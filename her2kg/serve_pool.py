@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from her2kg.serve_store import Graph
 
 WAITING = 256  # requests that may wait for a worker before others are turned away
 _GRACE = 0.5  # seconds in which a worker may still finish for a client that went away
+_SOON = 0.5  # seconds
 _READY = 60  # seconds in which the keeper must have loaded the graph
 _ID = struct.Struct("q")
 
@@ -223,10 +225,13 @@ class Pool:
         ended, service or failed.
         Errors: Busy.
         """
+        start = time.monotonic()
         reply = await self._ask_once(request)
-        if reply.head.get("fault") == "ended" and request["do"] == "query":
-            # It may be that the worker was ended from outside; a query may be asked again.
-            reply = await self._ask_once(request)
+        # A worker that was gone before it began, as after a kill from outside, is no fault of the
+        # query; one that ends it at once again is.
+        soon = time.monotonic() - start < _SOON
+        if reply.head.get("fault") == "ended" and soon and request["do"] == "query":
+            return await self._ask_once(request)
         return reply
 
     async def _ask_once(self, request: dict[str, Any]) -> Reply:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -20,6 +22,7 @@ from her2kg.serve_app import Options, create_app
 from her2kg.serve_pool import Pool
 from her2kg.serve_store import prepared
 
+_FOLDER = "her2kg-serve-"
 _SILENT_SECONDS = 20  # to send the head of a request
 _CONNECTIONS = 600
 _HEAD_BYTES = 64 << 10
@@ -92,14 +95,28 @@ def listening(host: str, port: int) -> socket.socket:
     return found
 
 
+def _clear_leftovers() -> None:
+    """Remove the folders of servers that were killed."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        number = path.name.removeprefix(_FOLDER).split("-")[0]
+        try:
+            if number.isdigit() and path.stat().st_uid == os.getuid() and not path.is_symlink():
+                os.kill(int(number), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue
+
+
 def run(options: Options, port: int, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `say` is told the address once it answers.
 
     Errors: Her2kgError, EngineError, DataError before it answers.
     """
+    _clear_leftovers()
     with (
         listening(options.host, port) as taken,
-        tempfile.TemporaryDirectory(prefix="her2kg-serve-") as folder,
+        tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-") as folder,
     ):
         graph = prepared(Path(folder))
         asyncio.run(_serve(options, taken, graph, Path(folder), say))

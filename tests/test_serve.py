@@ -241,6 +241,7 @@ def test_examples_are_served_with_their_inferred_types(server):
         ("SELECT * WHERE { ?s scos:notation ?o }", ["1:21", "'skos:'"]),
         ("SELEC ?s WHERE { ?s ?p ?o }", ["1:1", "'SELEC'", "SELECT"]),
         ("SELECT ?s WHERE { ?s ?p ?o \n FLTER(?o > 1) }", ["2:2", "FILTER"]),
+        ("SELECT (COUNT(?s) AS ?n) WHERE { ?s ?p ?o } ORDER BY ASC(?n) ?", ["1:63", "early"]),
         ("SELECT ?s WHERE {", ["1:18", "ends too early"]),
         ("SELECT ?s WHERE { ?s ?p } ORDER BY", ["1:27", "'ORDER'"]),
     ],
@@ -496,11 +497,15 @@ def test_no_process_outlives_a_killed_server():
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(lambda: pytest.raises(OSError, server.query, RUNAWAY))
             time.sleep(0.5)
-            children = server.children()
+            children, folder = server.children(), _folder_of(server)
             server.process.kill()
             asked.result()
+        server.process.wait()
         assert len(children) >= 3
         assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+        assert folder.exists()
+    with serving():  # the next start clears up
+        assert not folder.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
