@@ -2,8 +2,9 @@
 
 A keeper loads the graph once and forks a worker for each socket that it is handed, so that a
 worker that was ended is replaced within milliseconds. A worker answers one request at a time: a
-line of JSON in; a plus sign at once, a line of JSON and as many bytes as it says out. It may use no more memory than
-agreed, opens no socket unless SERVICE is allowed, and dies with its parent, however that ends.
+line of JSON in; a plus sign at once, then a line of JSON and as many bytes as it says out. It may
+use no more memory than agreed, opens no socket unless SERVICE is allowed, and dies with its parent,
+however that ends.
 """
 
 from __future__ import annotations
