@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from her2kg.serve_store import Graph
 
 WAITING = 256  # requests that may wait for a worker before others are turned away
 _GRACE = 0.5  # seconds in which a worker may still finish for a client that went away
-_SOON = 0.5  # seconds
 _READY = 60  # seconds in which the keeper must have loaded the graph
 _ID = struct.Struct("q")
 
@@ -55,8 +53,13 @@ class _Worker:
         self.pid, self.reader, self.writer = pid, reader, writer
 
     async def ask(self, request: dict[str, Any]) -> Reply:
-        self.writer.write(json.dumps(request).encode() + b"\n")
-        await self.writer.drain()
+        try:
+            self.writer.write(json.dumps(request).encode() + b"\n")
+            await self.writer.drain()
+            await self.reader.readexactly(1)  # it begins
+        except (OSError, asyncio.IncompleteReadError):
+            # It was killed from outside while it was idle: no fault of the request.
+            return Reply({"ok": False, "fault": "unbegun"})
         head = json.loads(await self.reader.readuntil(b"\n"))
         inline = head.get("size", 0) if not head.get("path") else 0
         return Reply(head, await self.reader.readexactly(inline))
@@ -225,14 +228,11 @@ class Pool:
         ended, service or failed.
         Errors: Busy.
         """
-        start = time.monotonic()
-        reply = await self._ask_once(request)
-        # A worker that was gone before it began, as after a kill from outside, is no fault of the
-        # query; one that ends it at once again is.
-        soon = time.monotonic() - start < _SOON
-        if reply.head.get("fault") == "ended" and soon and request["do"] == "query":
-            return await self._ask_once(request)
-        return reply
+        for _ in range(self.size + 1):
+            reply = await self._ask_once(request)
+            if reply.head.get("fault") != "unbegun":
+                return reply
+        return Reply({"ok": False, "fault": "ended"})
 
     async def _ask_once(self, request: dict[str, Any]) -> Reply:
         worker = await self._take()
@@ -251,13 +251,16 @@ class Pool:
         except (OSError, asyncio.IncompleteReadError, ValueError):
             self._later(self._replace(worker))
             return Reply({"ok": False, "fault": "ended"})
-        self._idle.put_nowait(worker)
+        if reply.head.get("fault") == "unbegun":
+            self._later(self._replace(worker))
+        else:
+            self._idle.put_nowait(worker)
         return reply
 
     async def _abandon(self, worker: _Worker, asking: asyncio.Future[Reply]) -> None:
         """Free a worker whose client went away: nearly done, it may finish, else it is ended."""
         done, _ = await asyncio.wait([asking], timeout=_GRACE)
-        if not done or asking.exception() is not None:
+        if not done or asking.exception() or asking.result().head.get("fault") == "unbegun":
             asking.cancel()
             await self._replace(worker)
             return

@@ -2,8 +2,9 @@
 
 A keeper loads the graph once and forks a worker for each socket that it is handed, so that a
 worker that was ended is replaced within milliseconds. A worker answers one request at a time: a
-line of JSON in; a line of JSON and as many bytes as it says out. It may use no more memory than
-agreed, opens no socket unless SERVICE is allowed, and dies with its parent, however that ends.
+line of JSON in; a plus sign at once, then a line of JSON and as many bytes as it says out. It may
+use no more memory than agreed, opens no socket unless SERVICE is allowed, and dies with its parent,
+however that ends.
 """
 
 from __future__ import annotations
@@ -137,6 +138,7 @@ class Worker:
         """Answer until the other side closes."""
         with connection, connection.makefile("rb") as requests:
             for line in requests:
+                connection.sendall(b"+")  # begun
                 head, data = self.answer(json.loads(line))
                 connection.sendall(json.dumps(head).encode() + b"\n" + data)
 
