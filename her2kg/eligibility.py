@@ -196,7 +196,7 @@ class Evaluator:
 
         Source: queries/derivation, queries/inference, queries/system/evaluated-facts.rq
         """
-        with self._inferred(record) as stated:
+        with self.inferred(record) as stated:
             found = self.engine.construct(rules.system("evaluated-facts.rq"))
         known = {(s, p, getattr(o, "value", o)) for s, p, o in stated}
         derived = [t for t in found if (*t[:2], getattr(t[2], "value", t[2])) not in known]
@@ -217,7 +217,7 @@ class Evaluator:
         Units: as the property names of the ontology say.
         Source: queries/derivation, queries/inference, queries/eligibility
         """
-        with self._inferred(record):
+        with self.inferred(record):
             facts = _Facts(self, record.iri, as_of)
         bases, jurisdictions = tuple(bases), tuple(jurisdictions)
         wanted = None if regimens is None else set(regimens)
@@ -235,16 +235,8 @@ class Evaluator:
             names=self.names,
         )
 
-    def store(self, records: Iterable[Record], place: str) -> None:
-        """Copy what records state and what follows from it into another graph of a store.
-
-        Source: queries/derivation, queries/inference, queries/system/copy-facts.ru
-        """
-        with self._inferred(*records) as triples:
-            self.engine.copy_facts({triple[0] for triple in triples}, place)
-
     @contextmanager
-    def _inferred(
+    def inferred(
         self, *records: Record, assumed: Mapping[tuple[str, str], str] | None = None
     ) -> Iterator[list[Any]]:
         """Hold records in the graph, with what is derived and inferred from them and `assumed`."""
@@ -276,7 +268,7 @@ class Evaluator:
         Source: queries/system/individual-facts.rq, queries/system/decided-classes.rq
         """
         statuses: dict[tuple[str, str], str] = {}
-        with self._inferred(record, assumed=assumed) as triples:
+        with self.inferred(record, assumed=assumed) as triples:
             facts = self.engine.construct(rules.system("individual-facts.rq"))
             rows = self.engine.select(rules.system("decided-classes.rq")).rows
         for individual, iri, status in rows:

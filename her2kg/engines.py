@@ -66,6 +66,17 @@ def to_python(lexical: str, datatype: str | None) -> Any:
     return lexical
 
 
+def from_json(cell: dict[str, str] | None) -> Any:
+    """A cell of SPARQL JSON results as a Python value, None for no value."""
+    if cell is None:
+        return None
+    if cell["type"] == "uri":
+        return Iri(cell["value"])
+    if cell["type"] == "bnode":
+        return Blank(cell["value"])
+    return to_python(cell["value"], cell.get("datatype"))
+
+
 def _brief(error: Exception) -> str:
     """The message of a parser, without the tail of a long list of what it would have accepted."""
     text = " ".join(str(error).split())

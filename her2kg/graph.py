@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from her2kg import rules
@@ -26,6 +27,11 @@ def is_module(relative: Path) -> bool:
 def module_files(home: Path = ONTOLOGY_HOME) -> list[Path]:
     """The Turtle modules of the knowledge: all but shapes and example patients, sorted."""
     return sorted(path for path in home.rglob("*.ttl") if is_module(path.relative_to(home)))
+
+
+def example_files(home: Path = ONTOLOGY_HOME) -> list[Path]:
+    """The records of the example patients, sorted."""
+    return sorted((home / "examples").glob("*.json"))
 
 
 # Modules on which no verdict rests: they are read when they are first asked for.
@@ -51,16 +57,21 @@ def _split_modules(home: Path) -> tuple[list[Path], list[Path]]:
     return [path for path in files if path not in later], later
 
 
-def _fingerprint(home: Path) -> str:
+def fingerprint(files: Iterable[Path]) -> str:
+    """A name for what files hold, in the order given, and for their names."""
     digest = hashlib.sha256()
-    files, _ = _split_modules(home)
-    for folder in ("closure", "inference", "system"):
-        files += rules.rule_files(folder)
-    files += sorted((QUERIES_HOME / "hygiene").glob("profile-*.rq"))
     for path in files:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def _makers(home: Path) -> list[Path]:
+    """The files that a flattened graph is made from."""
+    files, _ = _split_modules(home)
+    for folder in ("closure", "inference", "system"):
+        files += rules.rule_files(folder)
+    return files + sorted((QUERIES_HOME / "hygiene").glob("profile-*.rq"))
 
 
 def cache_folder() -> Path:
@@ -144,7 +155,7 @@ def load(
     """
     if not module_files(home):
         raise DataError([Problem(str(home), "no ontology module", "a folder with her2kg.ttl")])
-    first = cache_folder() / f"{_fingerprint(home)}.nt"
+    first = cache_folder() / f"{fingerprint(_makers(home))}.nt"
     later = first.with_suffix(".later.nt")
     engine = make_engine(engine_name)
     if first.is_file() and later.is_file():

@@ -14,6 +14,7 @@ from her2kg import queries, rules
 from her2kg.eligibility import Evaluator
 from her2kg.endpoint import Endpoint
 from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean
+from her2kg.graph import example_files
 from her2kg.graph import load as load_embedded
 from her2kg.names import Names
 from her2kg.namespaces import BASE, ONTOLOGY_HOME, Iri
@@ -189,7 +190,14 @@ class KnowledgeGraph:
         remote = self._writable()
         records = [each if isinstance(each, Record) else self.record(each) for each in patients]
         _refuse_twins(records)
-        return remote.replace_patients(records, self._evaluator.store, told)
+        evaluator = self._evaluator
+
+        def store(some: list[Record], place: str) -> None:
+            assert self._working is not None
+            with evaluator.inferred(*some) as triples:
+                self._working.copy_facts({triple[0] for triple in triples}, place)
+
+        return remote.replace_patients(records, store, told)
 
     def _writable(self) -> RemoteEngine:
         if self._remote is None:
@@ -282,10 +290,7 @@ class KnowledgeGraph:
     def _example(name: str) -> Path:
         """The file of a shipped example patient, by its IRI or local name."""
         local = name.removeprefix(BASE).removeprefix("her2kg:")
-        files = {
-            f"patient_{slug(path.stem)}": path
-            for path in sorted((ONTOLOGY_HOME / "examples").glob("*.json"))
-        }
+        files = {f"patient_{slug(path.stem)}": path for path in example_files()}
         if local not in files:
             raise UnknownTerm(name, "patient", did_you_mean(local, list(files)))
         return files[local]

@@ -13,14 +13,13 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from her2kg import graph, rules
 from her2kg.endpoint import Endpoint
-from her2kg.engines import OxigraphEngine, Table, to_python
+from her2kg.engines import OxigraphEngine, Table, from_json
 from her2kg.errors import EngineError
-from her2kg.namespaces import ONTOLOGY, Blank, Iri
+from her2kg.namespaces import ONTOLOGY
 
 _TOGETHER = 300  # triples in one update: Virtuoso refuses some hundred more
 _AT_ONCE = 20  # patients judged together
@@ -28,17 +27,6 @@ _STAND_IN = "urn:her2kg:blank:"
 _SOURCE, _TARGET = "<urn:her2kg:source>", "<urn:her2kg:target>"
 _OPERATION = re.compile(r"^(?=(?:DELETE|INSERT)\b)", re.MULTILINE)
 _PROLOGUE = re.compile(r"(?:\s+|#[^\n]*|(?:PREFIX\s+[\w.-]*:|BASE)\s*<[^>]*>)*", re.IGNORECASE)
-
-
-def _value(cell: dict[str, str] | None) -> Any:
-    """A cell of SPARQL JSON results as a Python value."""
-    if cell is None:
-        return None
-    if cell["type"] == "uri":
-        return Iri(cell["value"])
-    if cell["type"] == "bnode":
-        return Blank(cell["value"])
-    return to_python(cell["value"], cell.get("datatype"))
 
 
 def _term(cell: dict[str, str]) -> Any:
@@ -90,21 +78,17 @@ class RemoteEngine:
 
     @property
     def _graphs(self) -> list[str]:
-        return [each for each in (self.graph, self.patients) if each]
+        return [*self._knowledge, *([self.patients] if self.patients else [])]
+
+    @property
+    def _knowledge(self) -> list[str]:
+        return [self.graph] if self.graph else []
 
     def select(self, query: str) -> Table:
         return _rows(self.endpoint, query, self._graphs)
 
     def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
-        import rdflib
-
-        answer = self.endpoint.triples(query, self._graphs)
-        try:
-            return list(rdflib.Graph().parse(data=answer.body, format="turtle"))
-        except Exception as error:  # rdflib raises many kinds
-            raise EngineError(
-                f"{self.endpoint.address} sent Turtle that cannot be read: {error}; try again"
-            ) from error
+        return _graph_of(self.endpoint, query, self._graphs)
 
     def _read_only(self, *_: Any) -> Any:
         raise EngineError(
@@ -116,8 +100,8 @@ class RemoteEngine:
 
     def refuse_patients(self) -> None:
         """Errors: EngineError if patients stand among the knowledge: they would be judged too."""
-        graphs = [self.graph] if self.graph else []
-        if _rows(self.endpoint, rules.system("patients-there.rq"), graphs).rows[0][0]:
+        asking = rules.system("patients-there.rq")
+        if _rows(self.endpoint, asking, self._knowledge).rows[0][0]:
             raise EngineError(
                 f"{self.endpoint.address} holds patients beside the knowledge, so nobody is judged "
                 "by it; name a graph with the knowledge alone (graph, --graph), or leave the "
@@ -131,7 +115,7 @@ class RemoteEngine:
 
         Errors: EngineError where not all of it arrives; DataError as in `graph.flatten`.
         """
-        graphs = [self.graph] if self.graph else []
+        graphs = self._knowledge
         self.refuse_patients()
         here = OxigraphEngine()
         here.add(_triples(self.endpoint, rules.system("every-row.rq"), graphs))
@@ -165,7 +149,7 @@ class RemoteEngine:
     def replace_patients(
         self,
         records: list[Any],
-        store: Callable[[Iterable[Any], str], None],
+        store: Callable[[list[Any], str], None],
         told: Callable[[int], None],
     ) -> int:
         """Put records, judged by `store` some at a time, in the place of the graph of patients.
@@ -281,10 +265,7 @@ class WorkingGraph:
         return _rows(self._endpoint, query, [self._here()])
 
     def construct(self, query: str) -> list[tuple[Any, Any, Any]]:
-        import rdflib
-
-        answer = self._endpoint.triples(query, [self._here()])
-        return list(rdflib.Graph().parse(data=answer.body, format="turtle"))
+        return _graph_of(self._endpoint, query, [self._here()])
 
     def update(self, update: str) -> None:
         self._endpoint.update(_within(update, self._here()))
@@ -309,9 +290,6 @@ class WorkingGraph:
             text = text.replace(_SOURCE, f"<{self._here()}>").replace(_TARGET, f"<{place}>")
             self._endpoint.update(text)
 
-    def load_file(self, path: Path) -> None:
-        raise EngineError(f"{path} is not loaded into a working copy; publish the knowledge")
-
 
 def _graph_name(given: str, what: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+", given):
@@ -328,10 +306,23 @@ def _rows(endpoint: Endpoint, query: str, graphs: list[str]) -> Table:
     columns = next(cells)
     if isinstance(columns, bool):
         return Table(("answer",), [(columns,)])
-    rows = [tuple(_value(row.get(each)) for each in columns) for page in cells for row in page]
+    rows = [tuple(from_json(row.get(each)) for each in columns) for page in cells for row in page]
     if columns == ("__ASK_RETVAL",):  # so Virtuoso answers an ASK
         return Table(("answer",), [(bool(rows and rows[0][0]),)])
     return Table(columns, rows)
+
+
+def _graph_of(endpoint: Endpoint, query: str, graphs: list[str]) -> list[tuple[Any, Any, Any]]:
+    """The triples of a CONSTRUCT."""
+    import rdflib
+
+    answer = endpoint.triples(query, graphs)
+    try:
+        return list(rdflib.Graph().parse(data=answer.body, format="turtle"))
+    except Exception as error:  # rdflib raises many kinds
+        raise EngineError(
+            f"{endpoint.address} sent Turtle that cannot be read: {error}; try again"
+        ) from error
 
 
 def _triples(endpoint: Endpoint, query: str, graphs: list[str]) -> Iterator[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from her2kg import queries, rules
-from her2kg.engines import to_python
+from her2kg.engines import from_json
 from her2kg.namespaces import BASE, PREFIXES, Iri
 from her2kg.serve_store import Graph
 
@@ -78,13 +78,8 @@ def about_term(name: str) -> dict[str, str]:
 def rows(data: bytes) -> list[dict[str, Any]]:
     """SPARQL JSON results as dictionaries of Python values."""
 
-    def value(cell: dict[str, str]) -> Any:
-        if cell["type"] == "uri":
-            return Iri(cell["value"])
-        return to_python(cell["value"], cell.get("datatype"))
-
     found = json.loads(data)["results"]["bindings"]
-    return [{key: value(cell) for key, cell in row.items()} for row in found]
+    return [{key: from_json(cell) for key, cell in row.items()} for row in found]
 
 
 def term_page(name: str, statements: list[dict[str, Any]], codes: list[dict[str, Any]]) -> str:

@@ -6,19 +6,14 @@ rules derive from them: facts, criteria met and failed, and what is met as a typ
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from her2kg import rules
 from her2kg.files import replacing
-from her2kg.graph import cache_folder, module_files
-from her2kg.namespaces import BASE, ONTOLOGY_HOME, QUERIES_HOME
-
-if TYPE_CHECKING:
-    from her2kg.knowledge import KnowledgeGraph
+from her2kg.graph import cache_folder, example_files, fingerprint, module_files
+from her2kg.namespaces import BASE, QUERIES_HOME
 
 # Sources that decide which triples are made.
 _MAKERS = ("eligibility.py", "engines.py", "graph.py", "rules.py", "serve_store.py")
@@ -40,11 +35,6 @@ class Graph:
     terms: tuple[str, ...]
 
 
-def example_files(home: Path = ONTOLOGY_HOME) -> list[Path]:
-    """The records of the example patients, sorted."""
-    return sorted((home / "examples").glob("*.json"))
-
-
 def _fingerprint() -> str:
     code = Path(__file__).parent
     files = [*module_files(), *example_files()]
@@ -54,11 +44,7 @@ def _fingerprint() -> str:
         for path in (QUERIES_HOME / folder).iterdir()
     )
     files += [code / name for name in _MAKERS] + sorted(code.glob("record*.py"))
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:32]
+    return fingerprint(files)
 
 
 def prepared(folder: Path) -> Graph:
@@ -92,45 +78,30 @@ def _read(about: Path) -> Graph | None:
 
 
 def _make(about: Path) -> Graph:
+    from her2kg.eligibility import Evaluator
     from her2kg.knowledge import KnowledgeGraph
+    from her2kg.record_rdf import to_triples
 
     kg = KnowledgeGraph()
-    records = example_files()
-    sizes = _add_patients(kg, records)
-    kg.complete()
-    terms = kg.engine.select(rules.system("defined-terms.rq")).rows
+    records = [kg.record(path) for path in example_files()]
     path = about.with_suffix(".nq")
-    with replacing(path) as temporary:
-        count = kg.engine.dump_all(temporary)
-        size = temporary.stat().st_size
+    with Evaluator(kg.engine, kg.names).inferred(*records):
+        kg.engine.add(kg.engine.construct(rules.system("evaluated-facts.rq")))
+        kg.complete()
+        terms = kg.engine.select(rules.system("defined-terms.rq")).rows
+        with replacing(path) as temporary:
+            count = kg.engine.dump_all(temporary)
+            size = temporary.stat().st_size
+    fullest = max(records, key=lambda record: len(to_triples(record, kg.names)))
     graph = Graph(
         path=path,
         version=kg.version,
         triples=count,
         patients=len(records),
-        example=max(sizes, key=lambda name: sizes[name]),
+        example=fullest.iri.removeprefix(BASE),
         terms=tuple(str(term).removeprefix(BASE) for (term,) in terms),
     )
     told = {key: value for key, value in asdict(graph).items() if key != "path"}
     with replacing(about) as temporary:
         temporary.write_text(json.dumps({**told, "bytes": size}), encoding="utf-8")
     return graph
-
-
-def _add_patients(kg: KnowledgeGraph, records: list[Path]) -> dict[str, int]:
-    """Evaluate records together and leave them in the graph; how many facts each states."""
-    from rdflib import Literal, URIRef
-
-    from her2kg.record_rdf import to_triples
-
-    sizes = {}
-    for path in records:
-        record = kg.record(path)
-        triples = to_triples(record, kg.names)
-        mark = (URIRef(record.iri), URIRef(f"{BASE}isUnderEvaluation"), Literal(True))
-        kg.engine.add([*triples, mark])
-        sizes[record.iri.removeprefix(BASE)] = len(triples)
-    rules.run_folder(kg.engine, "derivation")
-    rules.infer(kg.engine)
-    kg.engine.add(kg.engine.construct(rules.system("evaluated-facts.rq")))
-    return sizes

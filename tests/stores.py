@@ -19,20 +19,9 @@ from typing import Any
 import jena
 from SPARQLWrapper import JSON, POST, SPARQLWrapper
 
-from her2kg.engines import Table, to_python
-from her2kg.namespaces import Blank, Iri
+from her2kg.engines import Table, from_json
 
 SECONDS = 60  # for one request
-
-
-def _value(cell: dict[str, str] | None) -> Any:
-    if cell is None:
-        return None
-    if cell["type"] == "uri":
-        return Iri(cell["value"])
-    if cell["type"] == "bnode":
-        return Blank(cell["value"])
-    return to_python(cell["value"], cell.get("datatype"))
 
 
 def table(answer: dict[str, Any]) -> Table:
@@ -41,7 +30,7 @@ def table(answer: dict[str, Any]) -> Table:
         return Table(("answer",), [(answer["boolean"],)])
     columns = tuple(answer["head"]["vars"])
     rows = answer["results"]["bindings"]
-    return Table(columns, [tuple(_value(row.get(c)) for c in columns) for row in rows])
+    return Table(columns, [tuple(from_json(row.get(c)) for c in columns) for row in rows])
 
 
 class Dataset:

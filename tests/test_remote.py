@@ -139,7 +139,7 @@ def test_read_only_store_lends_its_knowledge(published, own):
 def test_two_users_do_not_see_one_another(published, own):
     expected = own.eligibility(PATIENTS[0]).to_json()
     record = published.kg.record(PATIENTS[1])
-    with published.open() as other, published.kg._evaluator._inferred(record):
+    with published.open() as other, published.kg._evaluator.inferred(record):
         assert other.eligibility(PATIENTS[0]).to_json() == expected
         assert len([graph for graph in published.graphs() if "/work/" in graph]) == 2
         assert other._working.select(f"SELECT ?p {{ ?p a <{OURS}#Patient> }}").rows == []
