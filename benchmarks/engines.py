@@ -17,7 +17,6 @@ import platform
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -31,6 +30,7 @@ _LONG = 2.0  # seconds above which one run is enough
 
 import test_queries as cases  # noqa: E402
 import test_stores  # noqa: E402
+from run import repeated, replace_table, seconds  # noqa: E402
 from stores import STORES  # noqa: E402
 
 from her2kg import queries  # noqa: E402
@@ -71,16 +71,10 @@ def engines() -> Iterator[dict[str, Any]]:
                 store.close()
 
 
-def seconds(work: Callable[[], Any], runs: int) -> float:
+def typical(work: Callable[[], Any], runs: int) -> float:
     """Median wall time of a call, or that of one call where it is long."""
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-        if times[0] > _LONG:
-            break
-    return statistics.median(times)
+    first = seconds(work)
+    return first if first > _LONG else statistics.median([first, *repeated(work, runs - 1)])
 
 
 def first_cases() -> dict[str, Any]:
@@ -105,7 +99,7 @@ def measure(running: dict[str, Any], runs: int) -> dict[str, dict[str, float]]:
             def ask(dataset: Any = dataset, case: Any = case) -> Any:
                 return queries.run(dataset, names, case.query, case.parameters)
 
-            found[question][name] = seconds(ask, runs)
+            found[question][name] = typical(ask, runs)
         print(question, file=sys.stderr)
     return found
 
@@ -154,10 +148,7 @@ def main() -> None:
     lines = [f"Python {platform.python_version()}, {packages}, {machine}.", "", *table(found)]
     print("\n".join(lines))
     if asked.write:
-        text = PAGE.read_text(encoding="utf-8")
-        start, end = "<!-- times -->\n", "<!-- end times -->"
-        head, tail = text.partition(start)[0], text.partition(end)[2]
-        PAGE.write_text(f"{head}{start}\n" + "\n".join(lines) + f"\n\n{end}{tail}", "utf-8")
+        replace_table(PAGE, "times", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,31 +9,21 @@ puts the table into docs/remote.md.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 PAGE = ROOT / "docs" / "remote.md"
-EXAMPLE = ROOT / "ontology" / "examples" / "second-line-after-thp.json"
 
+from run import EXAMPLE, median, replace_table, seconds  # noqa: E402
 from stores import OxigraphServer, Virtuoso  # noqa: E402
 
 from her2kg import KnowledgeGraph  # noqa: E402
 
 STORES: dict[str, Any] = {"Oxigraph server": OxigraphServer, "Virtuoso": Virtuoso}
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def in_store(kind: Any, folder: Path, runs: int) -> list[float]:
@@ -43,9 +33,7 @@ def in_store(kind: Any, folder: Path, runs: int) -> list[float]:
         options = {**store.empty(), "timeout": 600}
         with KnowledgeGraph(**options) as kg:
             found = [seconds(kg.publish), seconds(lambda: kg.eligibility(EXAMPLE))]
-            found.append(
-                statistics.median(seconds(lambda: kg.eligibility(EXAMPLE)) for _ in range(runs))
-            )
+            found.append(median(lambda: kg.eligibility(EXAMPLE), runs))
         del options["update_endpoint"]
         reading = KnowledgeGraph(**options)
         return [*found, seconds(lambda: reading.eligibility(EXAMPLE))]
@@ -61,7 +49,7 @@ def main() -> None:
     asked = parser.parse_args()
     own = KnowledgeGraph()
     own.eligibility(EXAMPLE)
-    here = statistics.median(seconds(lambda: own.eligibility(EXAMPLE)) for _ in range(asked.runs))
+    here = median(lambda: own.eligibility(EXAMPLE), asked.runs)
     found = {}
     for name, kind in STORES.items():
         if reason := kind.missing():
@@ -83,10 +71,7 @@ def main() -> None:
     lines.append(f"| another verdict, beside the embedded graph ({here * 1000:.0f} ms) | {ratio} |")
     print("\n".join(lines))
     if asked.write:
-        start, end = "<!-- times -->\n", "<!-- end times -->"
-        text = PAGE.read_text(encoding="utf-8")
-        head, tail = text.partition(start)[0], text.partition(end)[2]
-        PAGE.write_text(f"{head}{start}\n" + "\n".join(lines) + f"\n\n{end}{tail}", "utf-8")
+        replace_table(PAGE, "times", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

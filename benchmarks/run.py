@@ -47,7 +47,23 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def median(work: Callable[[], Any], runs: int) -> float:
     """Median wall time of several calls."""
-    return statistics.median(seconds(work) for _ in range(runs))
+    return statistics.median(repeated(work, runs))
+
+
+def repeated(work: Callable[[], Any], runs: int) -> list[float]:
+    """Wall times of several calls."""
+    return [seconds(work) for _ in range(runs)]
+
+
+def replace_table(page: Path, name: str, table: str) -> None:
+    """Put a table into a page, between the comments `name` and `end name`."""
+    text = re.sub(
+        rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)",
+        lambda m: f"{m[1]}\n{table}\n{m[2]}",
+        page.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    page.write_text(text, encoding="utf-8")
 
 
 def interleaved(works: list[Callable[[], Any]], runs: int) -> list[float]:
@@ -289,14 +305,7 @@ def main() -> None:
     table = report(rows)
     print(table, end="")
     if asked.write:
-        text = PAGE.read_text(encoding="utf-8")
-        text = re.sub(
-            r"(<!-- benchmarks -->\n).*?(<!-- end benchmarks -->)",
-            lambda m: f"{m[1]}\n{table}\n{m[2]}",
-            text,
-            flags=re.DOTALL,
-        )
-        PAGE.write_text(text, encoding="utf-8")
+        replace_table(PAGE, "benchmarks", table)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from her2kg.commands import (
     write_out,
 )
 from her2kg.errors import Her2kgError, UnknownQuery, UnknownTerm
+from her2kg.options import Bases, Jurisdictions, OnlyRegimens, PatientFile, RecordDay
 from her2kg.plot_commands import app as plot
 from her2kg.serve_commands import serve
 from her2kg.store_commands import app as store_app
@@ -98,30 +99,6 @@ def main() -> None:
 
 # Commands
 
-_Patient = Annotated[
-    str,
-    typer.Argument(
-        metavar="PATIENT", show_default=False, help="File with the patient record; - reads stdin."
-    ),
-]
-_AsOf = Annotated[
-    str | None,
-    typer.Option(
-        "--as-of",
-        metavar="DAY",
-        help="Count the claims valid on this day, YYYY-MM-DD. [default: day of the record]",
-    ),
-]
-_Basis = Annotated[
-    list[str] | None,
-    typer.Option("--basis", metavar="KINDS", help="label, guideline, trial. [default: all]"),
-]
-_Jurisdiction = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--jurisdiction", metavar="CODES", help="Such as US,EU,GB. [default: as the ontology marks]"
-    ),
-]
 _Engine = Annotated[
     str | None,
     typer.Option(
@@ -186,14 +163,11 @@ def _her2kg(
 
 @app.command()
 def eligible(
-    patient: _Patient,
-    as_of: _AsOf = None,
-    regimen: Annotated[
-        list[str] | None,
-        typer.Option("--regimen", metavar="NAME", help="Only this regimen; may be repeated."),
-    ] = None,
-    basis: _Basis = None,
-    jurisdiction: _Jurisdiction = None,
+    patient: PatientFile,
+    as_of: RecordDay = None,
+    regimen: OnlyRegimens = None,
+    basis: Bases = None,
+    jurisdiction: Jurisdictions = None,
     engine: _Engine = None,
     root: _Root = None,
     format: _Format = Format.table,
@@ -213,16 +187,16 @@ def eligible(
 
 @app.command()
 def explain(
-    patient: _Patient,
+    patient: PatientFile,
     regimen: Annotated[
         str,
         typer.Argument(
             metavar="REGIMEN", show_default=False, help="Id, label, synonym or abbreviation."
         ),
     ],
-    as_of: _AsOf = None,
-    basis: _Basis = None,
-    jurisdiction: _Jurisdiction = None,
+    as_of: RecordDay = None,
+    basis: Bases = None,
+    jurisdiction: Jurisdictions = None,
     engine: _Engine = None,
     root: _Root = None,
     format: _Format = Format.table,
@@ -244,7 +218,7 @@ def explain(
 
 @app.command()
 def reason(
-    patient: _Patient,
+    patient: PatientFile,
     why: Annotated[
         str | None,
         typer.Option(

@@ -128,14 +128,15 @@ class Store:
     graph: str | None
     patients: str | None
     user: str | None
-    timeout: float
+    timeout: float | None
 
     def open(self, ontology: Path | None) -> KnowledgeGraph:
         """The knowledge in the store; the password comes from HER2KG_PASSWORD."""
         from her2kg.knowledge import KnowledgeGraph
 
         password = os.environ.get(PASSWORD) if self.user is not None else None
-        return KnowledgeGraph(**vars(self), password=password, ontology=ontology)
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return KnowledgeGraph(**given, password=password, ontology=ontology)
 
 
 _named: list[Store] = []  # the store of this run of the command line, if it names one

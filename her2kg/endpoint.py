@@ -28,6 +28,7 @@ from urllib.request import (
 
 from her2kg.errors import EngineError
 
+SECONDS = 60.0  # for one request, unless another time-out is given
 _TRIES = 5
 _LONGEST_WAIT = 60.0  # seconds between two tries, whatever Retry-After says
 _BUSY = {429, 503}  # the store did nothing: a query and an update may be sent again
@@ -66,7 +67,7 @@ class Endpoint:
         update_address: str | None = None,
         user: str | None = None,
         password: str | None = None,
-        timeout: float = 60,
+        timeout: float = SECONDS,
     ) -> None:
         self.address = _checked(address, "endpoint")
         self.update_address = update_address and _checked(update_address, "update endpoint")

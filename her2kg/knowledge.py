@@ -12,7 +12,7 @@ from typing import Any
 
 from her2kg import queries, rules
 from her2kg.eligibility import Evaluator
-from her2kg.endpoint import Endpoint
+from her2kg.endpoint import SECONDS, Endpoint
 from her2kg.errors import DataError, EngineError, Fact, Problem, UnknownTerm, did_you_mean
 from her2kg.graph import example_files
 from her2kg.graph import load as load_embedded
@@ -105,7 +105,7 @@ class KnowledgeGraph:
         patients: str | None = None,
         user: str | None = None,
         password: str | None = None,
-        timeout: float = 60,
+        timeout: float = SECONDS,
         ontology: str | Path | None = None,
     ) -> None:
         self._home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
@@ -321,7 +321,7 @@ class KnowledgeGraph:
             wanted = [iri for name in regimens for iri in self.names.regimens(name)]
         return self._evaluator.evaluate(
             record,
-            as_of=_day(as_of) if as_of is not None else record.as_of or date.today(),
+            as_of=as_day(as_of, record.as_of),
             bases=_subset("basis", bases, BASES),
             jurisdictions=self._territories(jurisdictions),
             regimens=wanted,
@@ -417,7 +417,10 @@ def _refuse_twins(records: list[Record]) -> None:
         seen.add(each.iri)
 
 
-def _day(value: str | date) -> date:
+def as_day(value: str | date | None, default: date | None = None) -> date:
+    """The day given, else the default, else today. Errors: DataError for text that is no day."""
+    if value is None:
+        return default or date.today()
     if isinstance(value, date):
         return value
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from her2kg.commands import Format, evaluate, listed, load_graph, say
+from her2kg.options import Bases, Jurisdictions, OnlyRegimens, PatientFile, RecordDay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,28 +33,6 @@ _AsOf = Annotated[
     str | None,
     typer.Option("--as-of", metavar="DAY", help="Day in question, YYYY-MM-DD. [default: today]"),
 ]
-_RecordDay = Annotated[
-    str | None,
-    typer.Option(
-        "--as-of",
-        metavar="DAY",
-        help="Count the claims valid on this day, YYYY-MM-DD. [default: day of the record]",
-    ),
-]
-_Basis = Annotated[
-    list[str] | None,
-    typer.Option("--basis", metavar="KINDS", help="label, guideline, trial. [default: all]"),
-]
-_Jurisdiction = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--jurisdiction", metavar="CODES", help="Such as US,EU,GB. [default: as the ontology marks]"
-    ),
-]
-_Regimen = Annotated[
-    list[str] | None,
-    typer.Option("--regimen", metavar="NAME", help="Only this regimen; may be repeated."),
-]
 
 
 def _draw(out: Path, draw: Callable[[KnowledgeGraph], Figure]) -> None:
@@ -75,10 +54,10 @@ def matrix(
         ),
     ],
     out: _Out,
-    as_of: _RecordDay = None,
-    regimen: _Regimen = None,
-    basis: _Basis = None,
-    jurisdiction: _Jurisdiction = None,
+    as_of: RecordDay = None,
+    regimen: OnlyRegimens = None,
+    basis: Bases = None,
+    jurisdiction: Jurisdictions = None,
     every: Annotated[
         bool, typer.Option("--all", help="Draw also the regimens that suit no patient.")
     ] = False,
@@ -98,24 +77,17 @@ def matrix(
 
 @app.command()
 def patient(
-    patient: Annotated[
-        str,
-        typer.Argument(
-            metavar="PATIENT",
-            show_default=False,
-            help="File with the patient record; - reads stdin.",
-        ),
-    ],
+    patient: PatientFile,
     out: _Out,
-    as_of: _RecordDay = None,
+    as_of: RecordDay = None,
     regimen: Annotated[
         list[str] | None,
         typer.Option(
             "--regimen", metavar="NAME", help="Every claim of this regimen; may be repeated."
         ),
     ] = None,
-    basis: _Basis = None,
-    jurisdiction: _Jurisdiction = None,
+    basis: Bases = None,
+    jurisdiction: Jurisdictions = None,
 ) -> None:
     """Criteria met, unmet and unknown for each regimen."""
     from her2kg import plots

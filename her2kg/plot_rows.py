@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from her2kg.errors import DataError, Problem
 from her2kg.plot_sheet import DIM, RULE, SMALL, Sheet, line_height, width_of
 
 if TYPE_CHECKING:
@@ -38,17 +36,6 @@ def several(names: str | Iterable[str] | None) -> list[str]:
     if names is None:
         return []
     return [names] if isinstance(names, str) else list(names)
-
-
-def as_day(value: str | date | None) -> date:
-    """The day given, today if none is. Errors: DataError for text that is no day."""
-    if value is None or isinstance(value, date):
-        return value or date.today()
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        problem = Problem("as_of", value, "a day as YYYY-MM-DD, such as 2026-11-22")
-        raise DataError([problem]) from None
 
 
 def first(*values: Any) -> Any:

@@ -7,7 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from her2kg.errors import Her2kgError, one_of
-from her2kg.plot_rows import as_day, several
+from her2kg.knowledge import as_day
+from her2kg.plot_rows import several
 from her2kg.plot_sheet import DIM, SMALL, Sheet, line_height, require, width_of, wrapped
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from her2kg.errors import DataError, Her2kgError, Problem, one_of
+from her2kg.knowledge import as_day
 from her2kg.page import counted
-from her2kg.plot_rows import Column, as_day, beside_scale, several, ticks
+from her2kg.plot_rows import Column, beside_scale, several, ticks
 from her2kg.plot_sheet import BLUE, ORANGE, SMALL, require, wrapped
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from her2kg.errors import Her2kgError, one_of
 
 app = typer.Typer()
 
-_SECONDS = 60.0
 _HERE_ONLY = {"check", "export", "format", "queries", "reason", "release", "schema", "serve"}
 _EVERY = 20_000  # triples between two messages
 
@@ -42,8 +41,7 @@ def store_options(
         if given:
             raise Her2kgError(f"{one_of(given)} goes with --endpoint; give --endpoint URL too")
         return None
-    seconds = _SECONDS if timeout is None else timeout
-    return Store(endpoint, update_endpoint, graph, patients, user, seconds)
+    return Store(endpoint, update_endpoint, graph, patients, user, timeout)
 
 
 def for_command(store: Store | None, command: str | None) -> Store | None:

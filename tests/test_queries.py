@@ -319,18 +319,18 @@ def test_rule_is_one_construct_on_both_engines(name: str) -> None:
     Store().update(re.sub(r"^CONSTRUCT\b", "INSERT", text, count=1, flags=re.M))
 
 
-_TRUTHS = """SELECT ?thing ?truth ?class WHERE {
+TRUTHS = """SELECT ?thing ?truth ?class WHERE {
   VALUES ?truth { her2kg:meets her2kg:fails }
   ?thing her2kg:isUnderEvaluation true ; ?truth ?class .
   FILTER(isIRI(?class))
 }"""
-_STATED = """SELECT ?thing ?property ?value WHERE {
+STATED = """SELECT ?thing ?property ?value WHERE {
   ?thing her2kg:isUnderEvaluation true ; ?property ?value .
   FILTER(!isBlank(?value) && ?property != her2kg:meets && ?property != her2kg:fails)
 }"""
 
 
-@pytest.mark.parametrize("facts", [_TRUTHS, _STATED], ids=["truths", "derived-properties"])
+@pytest.mark.parametrize("facts", [TRUTHS, STATED], ids=["truths", "derived-properties"])
 def test_patient_has_the_same_derived_facts_on_both_engines(facts: str) -> None:
     both = [{tuple(row) for row in as_cells(evaluated(e).select(facts))} for e in ENGINES]
     assert both[0], "no derived fact"

@@ -396,29 +396,30 @@ def waits(monkeypatch) -> list[float]:
     return found
 
 
-def _half(handler: Any) -> None:
+def _begin(handler: Any, **headers: str) -> None:
+    """The head of an answer; header names are written with _ for -."""
     handler.send_response(200)
     handler.send_header("Content-Type", JSON["Content-Type"])
-    handler.send_header("Content-Length", "1000")
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
     handler.end_headers()
+
+
+def _half(handler: Any) -> None:
+    _begin(handler, Content_Length="1000")
     handler.wfile.write(RESULTS[:20])
     handler.close_connection = True
 
 
 def _stall(handler: Any) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Type", JSON["Content-Type"])
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
+    _begin(handler, Content_Length="1000")
     handler.wfile.write(RESULTS[:20])
     handler.wfile.flush()
     time.sleep(3)
 
 
 def _drip(handler: Any) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Type", JSON["Content-Type"])
-    handler.end_headers()
+    _begin(handler)
     for _ in range(30):
         handler.wfile.write(b" ")
         handler.wfile.flush()
@@ -431,10 +432,7 @@ def _hang(handler: Any) -> None:
 
 def _cut_chunks(handler: Any) -> None:
     handler.protocol_version = "HTTP/1.1"
-    handler.send_response(200)
-    handler.send_header("Transfer-Encoding", "chunked")
-    handler.send_header("Content-Type", JSON["Content-Type"])
-    handler.end_headers()
+    _begin(handler, Transfer_Encoding="chunked")
     handler.wfile.write(b"ff\r\n" + RESULTS[:20])
     handler.close_connection = True
 

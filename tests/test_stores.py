@@ -19,6 +19,8 @@ from test_queries import (
     EXAMPLES,
     LIBRARY,
     PATIENT,
+    STATED,
+    TRUTHS,
     as_cells,
     evaluated,
     evaluated_cohort,
@@ -31,15 +33,6 @@ from her2kg.namespaces import BASE, PREFIXES
 from her2kg.record_rdf import to_triples
 
 pytestmark = pytest.mark.timeout(600)
-DECIDED = """SELECT ?thing ?truth ?class WHERE {
-  VALUES ?truth { her2kg:meets her2kg:fails }
-  ?thing her2kg:isUnderEvaluation true ; ?truth ?class .
-  FILTER(isIRI(?class))
-}"""
-DERIVED = """SELECT ?thing ?property ?value WHERE {
-  ?thing her2kg:isUnderEvaluation true ; ?property ?value .
-  FILTER(!isBlank(?value) && ?property != her2kg:meets && ?property != her2kg:fails)
-}"""
 
 
 class Filled:
@@ -106,7 +99,7 @@ def rows_of(dataset: Any, query: str) -> set[tuple[str, ...]]:
     return {tuple(row) for row in as_cells(queries.Rows(*dataset.select(prefixes + query)))}
 
 
-@pytest.mark.parametrize("query", [DERIVED, DECIDED], ids=["derived facts", "truth values"])
+@pytest.mark.parametrize("query", [STATED, TRUTHS], ids=["derived facts", "truth values"])
 @pytest.mark.parametrize("patients", ["patient", "cohort"])
 def test_rules_decide_the_same(filled: Filled, patients: str, query: str) -> None:
     own = (evaluated if patients == "patient" else evaluated_cohort)("oxigraph")
