@@ -492,7 +492,8 @@ def test_killed_processes_are_replaced(server):
     assert all(answers(server) for _ in range(5))
 
 
-def test_no_process_outlives_a_killed_server():
+def test_no_process_outlives_a_killed_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # servers of other tests clear the common one
     with serving() as server:
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(lambda: pytest.raises(OSError, server.query, RUNAWAY))
