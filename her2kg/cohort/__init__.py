@@ -1,0 +1,1 @@
+"""Verdicts for cohorts: the class axioms of the ontology, compiled to columns."""
