@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 TNM = "TNM categories with their prefixes, such as cT2 cN1 M0, or cT3 cN1 M0; ypT1a ypN0"
 NODES = "an N category such as cN0, pN1a or ypN0(i+), or a number such as 2 positive"
-_PROPERTIES = {
+PROPERTIES = {
     ("c", "T"): "clinicalT",
     ("c", "N"): "clinicalN",
     ("p", "T"): "pathologicalT",
@@ -40,7 +40,7 @@ class Category:
     @property
     def property(self) -> str | None:
         """Local name of the property that holds the category; None for those that none holds."""
-        return _PROPERTIES.get((self.prefix, self.letter))
+        return PROPERTIES.get((self.prefix, self.letter))
 
 
 def read_tnm(text: str) -> list[Category] | None:

@@ -101,9 +101,12 @@ class Axioms:
         return [tuple(_local(cell) for cell in row) for row in self._rows(name)]
 
     def _read_properties(self) -> dict[str, Property]:
-        values: dict[str, dict[str, str | None]] = defaultdict(dict)
+        values: dict[str, dict[str, None]] = defaultdict(dict)
+        written: dict[str, dict[str, str]] = defaultdict(dict)
         for prop, value, notation in self.rows("property-values"):
-            values[prop].setdefault(value, notation)
+            values[prop][value] = None
+            if notation is not None:
+                written[prop][notation] = value
         found = {}
         for name, range_, functional in self.rows("property-kinds"):
             if range_ in _OWN_ROWS:
@@ -114,9 +117,8 @@ class Axioms:
                     f"{name} has {len(own)} values, and a column holds {_WIDTH}; "
                     "split the property or widen her2kg/cohort/axioms.py"
                 )
-            notations = {said: value for value, said in own.items() if said is not None}
             kind = range_.rsplit("#", 1)[-1]
-            found[name] = Property(name, kind, functional is not None, tuple(own), notations)
+            found[name] = Property(name, kind, functional is not None, tuple(own), written[name])
         return found
 
     @cached_property
