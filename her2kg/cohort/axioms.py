@@ -79,6 +79,7 @@ class Axioms:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.joined: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self.judged: set[str] = set()
         facts: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
         for node, part, value in self._rows("expressions"):
             kind = _local(part).removeprefix("expr")
@@ -86,6 +87,10 @@ class Axioms:
                 self.joined[kind][_local(node)].append(_local(value))
             else:
                 facts[_local(node)][kind].append(_local(value))
+        for cls, lower in self.rows("judged-classes"):
+            self.judged.add(cls)
+            if lower is not None:
+                self.joined["Upper"][lower].append(cls)
         self.leaves = {node: leaf for node, said in facts.items() for leaf in _leaves(node, said)}
         self.inside: dict[str, set[str]] = defaultdict(set)
         self.outside: dict[str, set[str]] = defaultdict(set)

@@ -9,7 +9,7 @@ can come about, for every record without a contradiction. A record with one is j
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -36,7 +36,6 @@ class System:
     clauses: Clauses
     given: frozenset[Literal]
     outer: frozenset[str]
-    left_out: int
 
 
 def compile_clauses(axioms: Axioms) -> System:
@@ -170,20 +169,9 @@ class _Compiler:
             every[head] |= bodies
         for head, body in self.others:
             every[head].add(body)
-        found = set(self.implied)
-        growing = True
-        while growing:
-            growing = False
-            for head, bodies in every.items():
-                if head not in found and any(body <= found for body in bodies):
-                    found.add(head)
-                    growing = True
-        self.derivable = found
-        self.chosen = {
-            head: {body for body in bodies if body <= found}
-            for head, bodies in self.chosen.items()
-            if head in found
-        }
+        self.derivable = _derivable(every, self.implied)
+        found = self.derivable
+        self.chosen = _fulfillable(self.chosen, found)
         self.others = [(h, body) for h, body in self.others if h in found and body <= found]
 
     # --- the proof ----------------------------------------------------------------------------
@@ -203,14 +191,8 @@ class _Compiler:
                 self.extra.add(head[0])
         else:
             raise RuntimeError("no set of clauses was proven to be enough")
-        total = sum(len(bodies) for bodies in self.chosen.values())
-        return System(
-            {head: set(bodies) for head, bodies in self.chosen.items() if bodies},
-            frozenset(self.implied),
-            frozenset(self.extra),
-            len(self.others) + total - len({(h, b) for h, bs in self.chosen.items() for b in bs}
-                                           | set(self.others)),
-        )  # fmt: skip
+        kept = _fulfillable(self.chosen, self.implied)
+        return System(kept, frozenset(self.implied), frozenset(self.extra))
 
     def mask(self, literals: Iterable[Literal]) -> int:
         places = self.places
@@ -339,6 +321,26 @@ class _Compiler:
         return False
 
 
+def _derivable(clauses: Clauses, given: Iterable[Literal]) -> set[Literal]:
+    """All that some facts can tell, or that follows."""
+    found = set(given)
+    growing = True
+    while growing:
+        growing = False
+        for head, bodies in clauses.items():
+            if head not in found and any(body <= found for body in bodies):
+                found.add(head)
+                growing = True
+    return found
+
+
+def _fulfillable(clauses: Clauses, given: Iterable[Literal]) -> Clauses:
+    """The clauses whose conditions can all hold."""
+    found = _derivable(clauses, given)
+    kept = {head: {body for body in bodies if body <= found} for head, bodies in clauses.items()}
+    return {head: bodies for head, bodies in kept.items() if bodies}
+
+
 def membership(axioms: Axioms, leaf: Leaf, value: Any) -> tuple[bool, bool]:
     """Whether a value is inside what a leaf asks, and whether it is known to be outside."""
     if leaf.filler is not None:
@@ -350,27 +352,3 @@ def membership(axioms: Axioms, leaf: Leaf, value: Any) -> tuple[bool, bool]:
         inside = leaf.holds(value)
         return inside, not inside
     return value == leaf.value, value in axioms.outside[leaf.value]
-
-
-def tables(axioms: Axioms, clauses: Mapping[Literal, set[Body]]) -> dict[str, str]:
-    """The table of each node: patient, course or toxicity, by the properties below it."""
-    from her2kg.cohort.definitions import table_of_property
-
-    found = {
-        node: table_of_property(leaf.property) for node, leaf in axioms.leaves.items()
-    }  # fmt: skip
-    found |= KINDS
-    growing = True
-    while growing:
-        growing = False
-        for (node, _), bodies in clauses.items():
-            near = {part for body in bodies for part, _ in body}
-            places = {found[each] for each in near if each in found}
-            if node not in found and places:
-                found[node] = places.pop()
-                growing = True
-            elif node in found:
-                for each in near - found.keys():
-                    found[each] = found[node]
-                    growing = True
-    return found

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from her2kg.cohort.circuit import Stage
 from her2kg.cohort.definitions import PARENTS, Step
 from her2kg.cohort.expressions import Expression, columns, reductions
 
@@ -39,6 +40,21 @@ class Tables:
                 self.repeat(step)
             else:
                 self.assign(step.table, {step.name: step.expression}, {step.name: step.kind})
+
+    def judge(self, stages: Iterable[Stage]) -> None:
+        """Compute the columns of each stage: flags, empty where unknown counting as false."""
+        for stage in stages:
+            kinds = dict.fromkeys(stage.columns, "flag")
+            for _ in range(stage.rounds):
+                before = self.held(stage) if stage.rounds > 1 else None
+                self.assign(stage.table, stage.columns, kinds)
+                if stage.rounds > 1 and self.held(stage) == before:
+                    break
+
+    def held(self, stage: Stage) -> tuple[int, ...]:
+        """How many rows each column of a stage holds for; it only grows from round to round."""
+        frame = self.frames[stage.table]
+        return frame.select(pl.col(name).sum() for name in stage.columns).row(0)
 
     def assign(
         self, table: str, new: Mapping[str, Expression], kinds: Mapping[str, str]
@@ -102,7 +118,8 @@ class Tables:
         start, end = self.bounds(table, child)
         parts = []
         for place, read in enumerate(reads):
-            held = translate(read[-1], {}).fill_null(False)
+            every = read[-1] == ("flag", True)
+            held = pl.repeat(True, pl.len()) if every else translate(read[-1], {}).fill_null(False)
             if read[0] == "sum":
                 value = pl.when(held).then(translate(read[2], {}).fill_null(0)).otherwise(0.0)
                 parts.append(value.cum_sum().alias(str(place)))
