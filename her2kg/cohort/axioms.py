@@ -14,7 +14,7 @@ from her2kg.engines import Engine
 from her2kg.errors import EngineError
 from her2kg.namespaces import BASE
 
-_WIDTH = 63  # values of one property that fit in the bits of one signed integer
+WIDTH = 63  # values of one property that fit in the bits of one signed integer
 _OWN_ROWS = ("Regimen", "TherapyCourse", "ToxicityEpisode", "Her2Test")  # no values of a column
 TRUE, FALSE = 1, 2  # bits of a property that is true or false
 
@@ -64,6 +64,11 @@ class Property:
     def is_mask(self) -> bool:
         """Whether its column holds one bit for each value."""
         return bool(self.values) or self.range == "boolean"
+
+    @property
+    def width(self) -> int:
+        """Number of bits of its column."""
+        return 2 if self.range == "boolean" else max(len(self.values), 1)
 
     def bits(self, values: Iterable[str | bool]) -> int:
         """The bits of some of its values; values that it cannot have count for nothing."""
@@ -117,9 +122,9 @@ class Axioms:
             if range_ in _OWN_ROWS:
                 values.pop(name, None)
             own = values.get(name, {})
-            if len(own) > _WIDTH:
+            if len(own) > WIDTH:
                 raise EngineError(
-                    f"{name} has {len(own)} values, and a column holds {_WIDTH}; "
+                    f"{name} has {len(own)} values, and a column holds {WIDTH}; "
                     "split the property or widen her2kg/cohort/axioms.py"
                 )
             kind = range_.rsplit("#", 1)[-1]

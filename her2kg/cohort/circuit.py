@@ -72,9 +72,10 @@ class Circuit:
         closed: Expression = ("column", None, f"{leaf.property}_closed")
         if leaf.property not in self.closable():
             return ("flag", False)
+        open_ = (1 << prop.width) - 1 & ~outside
         if leaf.least == 1:
-            return ("and", closed, ("within", column, outside))
-        return ("and", closed, ("lt", ("number_of", column, ~outside), ("number", leaf.least)))
+            return ("and", closed, ("not", ("overlaps", column, open_)))
+        return ("and", closed, ("lt", ("number_of", column, open_), ("number", leaf.least)))
 
     def closable(self) -> set[str]:
         """Properties whose values a record can state to be all there are."""
@@ -184,36 +185,36 @@ class Circuit:
             if not idle:
                 layers[place].append(ring)
         for place in sorted(layers):
-            single = [ring[0] for ring in layers[place] if len(ring) == 1]
-            if single:
-                yield Stage(table, {_column(x): self._joined(x, bodies[x]) for x in sorted(single)})
-            for ring in layers[place]:
-                if len(ring) > 1:
-                    yield from self._ring(table, ring, bodies)
+            rings = [ring for ring in layers[place] if len(ring) > 1]
+            inside = {literal: set(ring) for ring in rings for literal in ring}
+            yield Stage(
+                table,
+                {
+                    _column(x): self._joined(
+                        x, {body for body in bodies[x] if not body & inside.get(x, set())}
+                    )
+                    for x in sorted(x for ring in layers[place] for x in ring)
+                },
+            )
+            if rings:
+                yield self._again(table, inside, bodies, max(map(len, rings)))
         yield self._contradictions(table, literals)
 
-    def _ring(
-        self, table: str, ring: tuple[Literal, ...], bodies: Mapping[Literal, set[Body]]
-    ) -> Iterable[Stage]:
-        """Literals that rest on one another: from nothing, round by round."""
-        inside = set(ring)
-        start = {
-            _column(literal): self._joined(
-                literal, {body for body in bodies[literal] if not body & inside}
-            )
-            for literal in sorted(ring)
-        }
-        yield Stage(table, start)
-        again = {
-            _column(literal): (
-                "or",
-                ("column", None, _column(literal)),
-                *(_all(body) for body in sorted(bodies[literal], key=sorted) if body & inside),
-            )
-            for literal in sorted(ring)
-            if any(body & inside for body in bodies[literal])
-        }
-        yield Stage(table, again, rounds=len(ring))
+    def _again(
+        self,
+        table: str,
+        inside: Mapping[Literal, set[Literal]],
+        bodies: Mapping[Literal, set[Body]],
+        rounds: int,
+    ) -> Stage:
+        """Literals that rest on one another: round by round, from what their other clauses tell."""
+        columns = {}
+        for literal in sorted(inside):
+            ways = [body for body in bodies[literal] if body & inside[literal]]
+            if ways:
+                own: Expression = ("column", None, _column(literal))
+                columns[_column(literal)] = ("or", own, *map(_all, sorted(ways, key=sorted)))
+        return Stage(table, columns, rounds)
 
     def _joined(self, literal: Literal, bodies: set[Body]) -> Expression:
         ways = [_all(body) for body in sorted(bodies, key=sorted)]
@@ -224,13 +225,21 @@ class Circuit:
         return ("or", *ways) if len(ways) > 1 else ways[0]
 
     def _contradictions(self, table: str, literals: set[Literal]) -> Stage:
-        """Whether a row both meets and fails a class: of leaves, and where more than parts decide.
+        """Whether a row both meets and fails a class, or has two values where there is one.
 
-        Anywhere else a contradiction comes from one of those.
+        A contradiction begins in such values, or where more than its parts decide a class.
         """
-        checked = {*self.axioms.leaves, *self.system.outer, *KINDS}
         ways: list[Expression] = []
-        for node in sorted(checked):
+        several = {source.property for source in self.definitions.sources}
+        asked = {leaf.property for leaf in self.axioms.leaves.values()}
+        for name in sorted(asked):
+            prop = self.axioms.properties[name]
+            if prop.functional and prop.is_mask and self.definitions.table_of.get(name) == table:
+                ways.append(("several", ("column", None, name)))
+        checked = {
+            node for node, leaf in self.axioms.leaves.items() if leaf.property in several
+        }  # fmt: skip
+        for node in sorted({*checked, *self.system.outer, *KINDS}):
             if self.table_of.get(node) == table:
                 met, unmet = self.column(node, True), self.column(node, False)
                 if met is not None and unmet is not None:

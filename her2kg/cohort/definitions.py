@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 
-from her2kg.cohort.axioms import Axioms
+from her2kg.cohort.axioms import WIDTH, Axioms
 from her2kg.cohort.expressions import Expression, Reader
 from her2kg.namespaces import QUERIES_HOME
 from her2kg.record_tnm import PROPERTIES as TNM_PROPERTIES
@@ -76,10 +76,11 @@ class Definitions:
         self.sources = [Source(**each) for each in said["source"]]
         order = [*said["column"]]
         for each in order:
-            if "kind" in each:
-                self.kinds[each["name"]] = each["kind"]
+            if "kind" in each or "like" in each:
+                self.kinds[each["name"]] = each.get("kind", "mask")
             self.table_of.setdefault(each["name"], each["table"])
-        reader = Reader(axioms, lambda name: self.kinds[name])
+        self.ranges = {each["name"]: each["like"] for each in order if "like" in each}
+        reader = Reader(axioms, lambda name: self.kinds[name], self.ranges)
         self.steps: list[Step] = []
         pairs = {each["table"]: each for each in said["pairs"]}
         for each in order:
@@ -99,6 +100,11 @@ class Definitions:
                     rules=tuple(each.get("rules", ())),
                 )
             )
+
+    def width(self, name: str) -> int:
+        """Bits of the column of a mask."""
+        prop = self.axioms.properties.get(self.ranges.get(name, name))
+        return prop.width if prop is not None else WIDTH
 
     def given(self, table: str) -> list[Field]:
         """The columns that the record gives for a table."""

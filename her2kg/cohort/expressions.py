@@ -9,7 +9,7 @@ empty counts as false where a decision is due, as in SPARQL.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from her2kg.cohort.axioms import FALSE, TRUE, Axioms
@@ -25,11 +25,18 @@ _OWNERS = ("patient", "before")  # whose columns a name with a dot means
 
 
 class Reader:
-    """Reads expressions; `kind_of` tells mask, number, date or flag of a column by name."""
+    """Reads expressions.
 
-    def __init__(self, axioms: Axioms, kind_of: Callable[[str], str]) -> None:
+    Shape: `kind_of` tells mask, number, date or flag of a column by name, `like` the property
+    whose values a column holds that bears another name.
+    """
+
+    def __init__(
+        self, axioms: Axioms, kind_of: Callable[[str], str], like: Mapping[str, str]
+    ) -> None:
         self.axioms = axioms
         self.kind_of = kind_of
+        self.like = like
         self.range: str | None = None  # of the property whose column is being read
 
     def read(self, text: str, target: str) -> Expression:
@@ -37,7 +44,7 @@ class Reader:
 
         Errors: ValueError with the text that is not understood.
         """
-        prop = self.axioms.properties.get(target)
+        prop = self.axioms.properties.get(self.like.get(target, target))
         self.range = prop.range if prop else None
         return self.node(ast.parse(" ".join(text.split()), mode="eval").body)
 
@@ -75,7 +82,8 @@ class Reader:
         if name == "without":
             if isinstance(given[1], ast.Constant) or _called(given[1]) in ("inside", "flagged"):
                 inner, bits = self.with_bits(given[0], given[1:])
-                return ("common", inner, ("bits", ~bits))
+                every = (1 << self.of_range(self.range_of(inner)).width) - 1
+                return ("common", inner, ("bits", every & ~bits))
             return ("without", self.node(given[0]), self.node(given[1]))
         if name == "values":
             return ("bits", self.bits_of(self.range, given))
@@ -118,7 +126,7 @@ class Reader:
     def range_of(self, read: Expression) -> str | None:
         """The range of the property that a mask is about."""
         if read[0] == "column":
-            prop = self.axioms.properties.get(read[2])
+            prop = self.axioms.properties.get(self.like.get(read[2], read[2]))
             return prop.range if prop else None
         return next(
             (found for part in read[1:] if isinstance(part, tuple) and (found := self.range_of(part))),

@@ -7,18 +7,101 @@ above it, in rising order. Pairs of courses also have `_before`, the row of the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from her2kg.cohort.circuit import Stage
-from her2kg.cohort.definitions import PARENTS, Step
+from her2kg.cohort.definitions import PARENTS, Definitions, Step
 from her2kg.cohort.expressions import Expression, columns, reductions
 
-_EMPTY = {"number": pl.Float64, "date": pl.Date, "mask": pl.Int64, "flag": pl.Boolean}
 _DECIMALS = 9  # to which sums of decimal fractions are exact again
-_NONE = {"mask": pl.lit(0, pl.Int64), "flag": pl.lit(False)}
+_TYPES = {"number": pl.Float64, "date": pl.Date, "flag": pl.Boolean}
+_TOTALS = ("any", "count", "sum")
+
+
+def mask_type(width: int) -> Any:
+    """The narrowest type that holds so many bits: columns are read faster the narrower they are."""
+    for bits, dtype in ((8, pl.UInt8), (16, pl.UInt16), (31, pl.Int32)):
+        if width <= bits:
+            return dtype
+    return pl.Int64
+
+
+@dataclass
+class _Reduction:
+    """Rows of one child table, gathered for the rows above."""
+
+    how: str
+    alias: str
+    value: pl.Expr | None
+    where: pl.Expr | None  # none: every row
+
+
+@dataclass
+class _Work:
+    """The columns of one step, ready to compute on any batch."""
+
+    table: str
+    needs: set[tuple[str | None, str]]
+    expressions: list[pl.Expr]
+    names: list[str]
+    gathered: dict[str, list[_Reduction]] = field(default_factory=dict)
+    child_needs: dict[str, set[tuple[str | None, str]]] = field(default_factory=dict)
+
+
+class Program:
+    """All steps and stages as Polars expressions, built once for any number of batches."""
+
+    def __init__(self, definitions: Definitions, stages: Iterable[Stage]) -> None:
+        self.definitions = definitions
+        self.steps = [(step, self._of_step(step)) for step in definitions.steps]
+        self.stages = [
+            (stage, self.work(stage.table, stage.columns, dict.fromkeys(stage.columns, "flag")))
+            for stage in stages
+        ]
+
+    def _of_step(self, step: Step) -> _Work | None:
+        if step.of is not None:
+            return None
+        return self.work(step.table, {step.name: step.expression}, {step.name: step.kind})
+
+    def work(
+        self, table: str, new: Mapping[str, Expression], kinds: Mapping[str, str]
+    ) -> _Work:
+        """Prepare columns of one table, none of which reads another of them."""
+        aliases: dict[Expression, pl.Expr] = {}
+        made = _Work(table, set(), [], list(new))
+        for read in dict.fromkeys(part for each in new.values() for part in reductions(each)):
+            alias = f"_gathered {len(aliases)}"
+            aliases[read] = pl.col(alias)
+            every = read[-1] == ("flag", True)
+            made.gathered.setdefault(read[1], []).append(
+                _Reduction(
+                    read[0],
+                    alias,
+                    translate(read[2], {}) if len(read) > 3 else None,
+                    None if every else translate(read[-1], {}),
+                )
+            )
+            needs = made.child_needs.setdefault(read[1], set())
+            needs.update(pair for part in read[2:] for pair in columns(part))
+        for name, read in new.items():
+            made.needs.update(columns(read))
+            expression = self.typed(translate(read, aliases), name, kinds[name])
+            made.expressions.append(expression.alias(name))
+        return made
+
+    def typed(self, expression: pl.Expr, name: str, kind: str) -> pl.Expr:
+        """Give a computed column its type, and no empty cells where its kind has none."""
+        if kind == "mask":
+            dtype = mask_type(self.definitions.width(name))
+            return expression.cast(dtype).fill_null(pl.lit(0, dtype))
+        expression = expression.cast(_TYPES[kind])
+        return expression.fill_null(False) if kind == "flag" else expression
 
 
 class Tables:
@@ -29,131 +112,118 @@ class Tables:
 
     def __init__(self, frames: Mapping[str, pl.DataFrame]) -> None:
         self.frames = dict(frames)
-        self._bounds: dict[str, tuple[pl.Series, pl.Series]] = {}
 
-    def derive(self, steps: Iterable[Step]) -> None:
-        """Add the columns of each step, in their order."""
-        for step in steps:
-            if step.of is not None:
+    def run(self, program: Program) -> None:
+        """Derive every column, then decide every class."""
+        self.derive(program)
+        self.judge(program)
+
+    def derive(self, program: Program) -> None:
+        """Add the derived columns, in their order."""
+        for step, work in program.steps:
+            if work is None:
                 self.pair(step)
             elif step.repeat:
-                self.repeat(step)
+                frame = self.frames[step.table]
+                self.frames[step.table] = frame.with_columns(pl.lit(False).alias(step.name))
+                self.again(work, self.frames[step.table].height)
             else:
-                self.assign(step.table, {step.name: step.expression}, {step.name: step.kind})
+                self.add(work)
 
-    def judge(self, stages: Iterable[Stage]) -> None:
-        """Compute the columns of each stage: flags, empty where unknown counting as false."""
-        for stage in stages:
-            kinds = dict.fromkeys(stage.columns, "flag")
-            for _ in range(stage.rounds):
-                before = self.held(stage) if stage.rounds > 1 else None
-                self.assign(stage.table, stage.columns, kinds)
-                if stage.rounds > 1 and self.held(stage) == before:
-                    break
+    def judge(self, program: Program) -> None:
+        """Compute met and unmet of every class."""
+        for stage, work in program.stages:
+            if stage.rounds > 1:
+                self.again(work, stage.rounds)
+            else:
+                self.add(work)
 
-    def held(self, stage: Stage) -> tuple[int, ...]:
-        """How many rows each column of a stage holds for; it only grows from round to round."""
-        frame = self.frames[stage.table]
-        return frame.select(pl.col(name).sum() for name in stage.columns).row(0)
+    def again(self, work: _Work, rounds: int) -> None:
+        """Compute flags that rest on themselves until they stay the same; they only grow."""
+        before = None
+        for _ in range(max(rounds, 1)):
+            self.add(work)
+            frame = self.frames[work.table]
+            now = frame.select(pl.col(name).sum() for name in work.names).rows()
+            if now == before:
+                return
+            before = now
 
-    def assign(
-        self, table: str, new: Mapping[str, Expression], kinds: Mapping[str, str]
-    ) -> None:
-        """Compute several columns of one table, none of which reads another of them."""
-        expressions = list(new.values())
-        self.bring(table, expressions)
-        gathered = self.gather(table, expressions)
-        self.frames[table] = self.frames[table].with_columns(
-            typed(translate(read, gathered), kinds[name]).alias(name) for name, read in new.items()
-        )
+    def add(self, work: _Work) -> None:
+        """Compute the columns of one step."""
+        self.bring(work.table, work.needs)
+        frame = self.frames[work.table]
+        aliases: list[pl.Series] = []
+        for child, reads in work.gathered.items():
+            self.bring(child, work.child_needs[child])
+            aliases += self.gather(frame.height, child, reads)
+        if aliases:
+            frame = frame.hstack(aliases)
+        frame = frame.with_columns(work.expressions)
+        self.frames[work.table] = frame.drop(each.name for each in aliases) if aliases else frame
 
-    def bring(self, table: str, expressions: Iterable[Expression]) -> None:
-        """Copy what the expressions read of the rows that the rows of a table belong to."""
+    def bring(self, table: str, needs: Iterable[tuple[str | None, str]]) -> None:
+        """Copy what is needed of the rows that the rows of a table belong to, as it is now."""
         frame = self.frames[table]
-        wanted = {pair for read in expressions for pair in columns(read)}
-        for owner, name in sorted(wanted, key=str):
-            own = _name(owner, name)
+        copies = []
+        for owner, name in sorted(needs, key=str):
             above = "course" if owner == "before" else PARENTS.get(table)
             if owner is None and (table != "pair" or name not in self.frames["course"].columns):
                 continue
-            # What the rows above hold may have changed since the last copy.
-            key = "_before" if owner == "before" else "_row"
-            frame = frame.with_columns(self.frames[above][name].gather(frame[key]).alias(own))
-        self.frames[table] = frame
+            key = frame["_before" if owner == "before" else "_row"]
+            copies.append(self.frames[above][name].gather(key).alias(_name(owner, name)))
+        if copies:
+            self.frames[table] = frame.with_columns(copies)
 
-    def gather(self, table: str, expressions: Iterable[Expression]) -> dict[Expression, pl.Expr]:
-        """Compute the reductions in expressions, as columns of the table that they are part of."""
-        found: dict[Expression, pl.Expr] = {}
-        wanted = list(dict.fromkeys(part for read in expressions for part in reductions(read)))
-        by_child: dict[str, list[Expression]] = {}
-        for read in wanted:
-            by_child.setdefault(read[1], []).append(read)
-        for child, reads in by_child.items():
-            inner = [part for read in reads for part in read[2:]]
-            self.bring(child, inner)
-            sums = [read for read in reads if read[0] in ("any", "count", "sum")]
-            found |= self.totals(table, child, sums)
-            for read in reads:
-                if read not in sums:
-                    found[read] = self.gathered(table, child, read)
+    def gather(self, height: int, child: str, reads: list[_Reduction]) -> list[pl.Series]:
+        """Gather rows of a child table for the rows above them."""
+        frame = self.frames[child]
+        rows = frame["_row"].to_numpy()
+        conditions = frame.select(
+            read.where.fill_null(False).alias(read.alias)
+            for read in reads
+            if read.where is not None
+        )
+        found = []
+        for read in reads:
+            held = conditions[read.alias] if read.where is not None else None
+            if read.how in ("any", "count"):
+                own = rows if held is None else rows[held.to_numpy()]
+                if read.how == "any":
+                    flags = np.zeros(height, dtype=bool)
+                    flags[own] = True
+                    found.append(pl.Series(read.alias, flags))
+                else:
+                    counts = np.bincount(own, minlength=height).astype(np.float64)
+                    found.append(pl.Series(read.alias, counts))
+                continue
+            found.append(self.summed(height, frame, held, read).alias(read.alias))
         return found
 
-    def bounds(self, table: str, child: str) -> tuple[pl.Series, pl.Series]:
-        """For each row of a table, where its rows of the child table begin and end."""
-        if child not in self._bounds:
-            rows = self.frames[child]["_row"]
-            numbers = pl.int_range(self.frames[table].height, dtype=rows.dtype, eager=True)
-            self._bounds[child] = (
-                rows.search_sorted(numbers, side="left"),
-                rows.search_sorted(numbers, side="right"),
-            )
-        return self._bounds[child]
-
-    def totals(
-        self, table: str, child: str, reads: list[Expression]
-    ) -> dict[Expression, pl.Expr]:
-        """Any, count and sum, as differences of running totals."""
-        if not reads:
-            return {}
-        start, end = self.bounds(table, child)
-        parts = []
-        for place, read in enumerate(reads):
-            every = read[-1] == ("flag", True)
-            held = pl.repeat(True, pl.len()) if every else translate(read[-1], {}).fill_null(False)
-            if read[0] == "sum":
-                value = pl.when(held).then(translate(read[2], {}).fill_null(0)).otherwise(0.0)
-                parts.append(value.cum_sum().alias(str(place)))
-            else:
-                parts.append(held.cast(pl.Int32).cum_sum().alias(str(place)))
-        running = self.frames[child].select(parts)
-        zero = running.clear(1).select(pl.all().fill_null(0))
-        running = pl.concat([zero, running])
-        found: dict[Expression, pl.Expr] = {}
-        ends, starts = running.select(pl.all().gather(end)), running.select(pl.all().gather(start))
-        for place, read in enumerate(reads):
-            difference = ends[str(place)] - starts[str(place)]
-            found[read] = pl.lit(difference > 0 if read[0] == "any" else difference)
-        return found
-
-    def gathered(self, table: str, child: str, read: Expression) -> pl.Expr:
-        """Minimum, maximum, all values of a mask, and whether any later course is so."""
-        key = "_before" if read[0] == "any_after" else "_row"
-        held = self.frames[child].filter(translate(read[-1], {}))
-        value = translate(read[2], {}) if len(read) > 3 else pl.lit(True)
-        group = held.select(pl.col(key).alias("_row"), value.alias("value"))
-        how = {
-            "min": pl.col("value").min(),
-            "max": pl.col("value").max(),
-            "collect": pl.col("value").bitwise_or(),
-            "any_after": pl.col("value").any(),
-        }[read[0]]
-        totals = group.group_by("_row").agg(how)
-        numbers = pl.int_range(self.frames[table].height, dtype=group["_row"].dtype, eager=True)
-        joined = numbers.alias("_row").to_frame().join(totals, "_row", "left", maintain_order="left")
-        series = joined["value"]
-        if read[0] == "collect":
-            series = series.fill_null(0)
-        return pl.lit(series.fill_null(False) if read[0] == "any_after" else series)
+    def summed(
+        self, height: int, frame: pl.DataFrame, held: pl.Series | None, read: _Reduction
+    ) -> pl.Series:
+        """Sum, minimum, maximum, all values of a mask, or whether a later course is so."""
+        key = "_before" if read.how == "any_after" else "_row"
+        value = pl.lit(True) if read.value is None else read.value
+        group = frame.select(pl.col(key).alias("_row"), value.alias("value"))
+        if held is not None:
+            group = group.filter(held)
+        each = pl.col("value")
+        totals = group.group_by("_row").agg(
+            {
+                "sum": each.sum,
+                "min": each.min,
+                "max": each.max,
+                "collect": each.bitwise_or,
+                "any_after": each.any,
+            }[read.how]()
+        )
+        numbers = pl.int_range(height, dtype=group.schema["_row"], eager=True).alias("_row")
+        joined = numbers.to_frame().join(totals, "_row", "left", maintain_order="left")["value"]
+        if read.how == "collect":
+            return joined.fill_null(0)
+        return joined.fill_null(False) if read.how == "any_after" else joined
 
     def pair(self, step: Step) -> None:
         """Pair each row of a table with others of the same patient, as the condition says."""
@@ -165,30 +235,13 @@ class Tables:
         pairs = pairs.sort("_own", "_before").select(pl.col("_own").alias("_row"), "_before")
         self.frames[step.table] = pairs
 
-    def repeat(self, step: Step) -> None:
-        """Compute a flag that rests on itself, from nothing, until it stays the same."""
-        frame = self.frames[step.table]
-        self.frames[step.table] = frame.with_columns(pl.lit(False).alias(step.name))
-        while True:
-            before = self.frames[step.table][step.name]
-            self.assign(step.table, {step.name: step.expression}, {step.name: step.kind})
-            if self.frames[step.table][step.name].equals(before):
-                return
-
 
 def _name(owner: str | None, name: str) -> str:
     return name if owner is None else f"{owner}.{name}"
 
 
-def typed(expression: pl.Expr, kind: str) -> pl.Expr:
-    """Give a computed column its type, and no empty cells where its kind has none."""
-    if kind in _NONE:
-        return expression.cast(_EMPTY[kind]).fill_null(_NONE[kind])
-    return expression.cast(_EMPTY[kind])
-
-
 def translate(read: Expression, gathered: Mapping[Expression, pl.Expr]) -> pl.Expr:
-    """Turn an expression into one of Polars; `gathered` holds its reductions, computed before."""
+    """Turn an expression into one of Polars; `gathered` holds the columns of its reductions."""
 
     def of(part: Any) -> pl.Expr:
         return translate(part, gathered)
@@ -203,7 +256,7 @@ def translate(read: Expression, gathered: Mapping[Expression, pl.Expr]) -> pl.Ex
         case ("number", value):
             return pl.lit(float(value))
         case ("bits", value):
-            return pl.lit(value, pl.Int64)
+            return pl.lit(value)
         case ("empty",):
             return pl.lit(None)
         case ("and", *parts):
@@ -217,13 +270,15 @@ def translate(read: Expression, gathered: Mapping[Expression, pl.Expr]) -> pl.Ex
         case ("common", a, b):
             return of(a) & of(b)
         case ("without", a, b):
-            return of(a) & (of(b) ^ pl.lit(-1, pl.Int64))
+            return (of(a) | of(b)) ^ of(b)
+        case ("overlaps", inner, -1):
+            return of(inner) != 0
         case ("overlaps", inner, bits):
-            return of(inner) != 0 if bits == -1 else (of(inner) & pl.lit(bits, pl.Int64)) != 0
-        case ("within", inner, bits):
-            return (of(inner) & pl.lit(~bits, pl.Int64)) == 0
+            return (of(inner) & bits) != 0
+        case ("several", inner):
+            return of(inner).bitwise_count_ones() > 1
         case ("number_of", inner, bits):
-            return (of(inner) & pl.lit(bits, pl.Int64)).bitwise_count_ones()
+            return (of(inner) & bits).bitwise_count_ones().cast(pl.Float64)
         case ("known", inner):
             return of(inner).is_not_null()
         case ("when", condition, then, otherwise):
