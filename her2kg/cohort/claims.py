@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from her2kg.cohort.axioms import Axioms
-from her2kg.cohort.circuit import Circuit
 from her2kg.cohort.expressions import Expression
 
 INTERVAL = "interval"  # the column with the number of the interval
-ELIGIBLE, UNDETERMINED, INELIGIBLE = range(3)  # places in her2kg.verdicts.VERDICTS
 ANY = "any"  # over all bases
 
+Column = Callable[[str, bool], Expression | None]  # where a class, met or unmet, is found
 _TRUE: Expression = ("flag", True)
 _FALSE: Expression = ("flag", False)
 
@@ -54,8 +53,7 @@ class Claims:
     Source: queries/system/claim-checks.rq, queries/system/scope-classes.rq
     """
 
-    def __init__(self, axioms: Axioms, circuit: Circuit) -> None:
-        self.circuit = circuit
+    def __init__(self, axioms: Axioms) -> None:
         found: dict[str, Claim] = {}
         for row in axioms.rows("claim-checks"):
             name, regimen, basis, place, start, end, cls, wanted, rule, rule_start = row
@@ -89,15 +87,17 @@ class Claims:
             and (wanted is None or claim.regimen in wanted)
         ]
 
-    def outside(self) -> Expression:
+    def outside(self, column: Column) -> Expression:
         """Whether a row lies outside what the graph covers."""
-        ways = [self.circuit.column(cls, True) for cls in self.scope]
+        ways = [column(cls, True) for cls in self.scope]
         return _any([way for way in ways if way is not None])
 
     def verdicts(
-        self, claims: Sequence[Claim], first: int, last: int
+        self, claims: Sequence[Claim], first: int, last: int, column: Column
     ) -> tuple[dict[str, Expression], dict[tuple[str, str], tuple[Expression, ...]]]:
         """Expressions of the verdicts of regimens, for rows of the intervals first to last.
+
+        `column` tells where met and unmet of a class are found.
 
         Shape: columns to compute before, then for each regimen and basis (`any`: over all) three
         flags: some claim is valid, some is eligible, every valid one is ineligible.
@@ -125,8 +125,8 @@ class Claims:
                 counts = self._counts(check.start, None, first, last)
                 if counts == _FALSE:
                     continue
-                holds = self.circuit.column(check.cls, check.wanted) or _FALSE
-                fails = self.circuit.column(check.cls, not check.wanted) or _FALSE
+                holds = column(check.cls, check.wanted) or _FALSE
+                fails = column(check.cls, not check.wanted) or _FALSE
                 if check.rule is None:
                     population = [holds, fails]
                     continue

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
-from typing import Any
 
 import polars as pl
 
 from her2kg.cohort.axioms import Axioms
 from her2kg.cohort.circuit import CONTRADICTION, Circuit
-from her2kg.cohort.claims import ANY, INTERVAL, Claim, Claims
+from her2kg.cohort.claims import ANY, INTERVAL, Claims, Column
 from her2kg.cohort.clauses import compile_clauses
+from her2kg.cohort.contradictions import Contradictions
 from her2kg.cohort.definitions import Definitions
 from her2kg.cohort.encoding import Encoder
 from her2kg.cohort.expressions import Expression
 from her2kg.cohort.frames import Program, Tables, translate
-from her2kg.cohort.rows import record_of
 from her2kg.knowledge import KnowledgeGraph
-from her2kg.records import Record
 from her2kg.verdicts import BASES, VERDICTS
 
 VERDICT = pl.Enum(VERDICTS)
 SCOPE = pl.Enum(["inside", "outside"])
-_AT_ONCE = 50  # contradictory records that the rules judge together
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,16 @@ class Compiled:
         self.axioms = Axioms(kg.engine)
         self.definitions = Definitions(self.axioms, kg.names.properties())
         self.circuit = Circuit(self.axioms, self.definitions, compile_clauses(self.axioms))
-        self.claims = Claims(self.axioms, self.circuit)
+        self.claims = Claims(self.axioms)
         self.encoder = Encoder(self.axioms, self.definitions, kg.names)
 
     @cached_property
     def program(self) -> Program:
         return Program(self.definitions, self.circuit.stages)
+
+    @cached_property
+    def contradictions(self) -> Contradictions:
+        return Contradictions(self.circuit, self.program)
 
     def judged(self, rows: pl.DataFrame, today: date) -> Tables:
         """All tables of one batch with every class decided."""
@@ -101,30 +101,35 @@ class Judge:
         """Verdicts of a batch whose classes are decided."""
         patient = tables.frames["patient"]
         days = self.days(rows, patient)
-        patient = patient.with_columns(self.intervals(days))
-        first, last = patient[INTERVAL].min(), patient[INTERVAL].max()
-        if first is None:
-            first = last = 0
-        shared, answers = self._plan(int(first), int(last))
-        patient = patient.with_columns(shared)
-        found = patient.with_columns(answers).select(_column(*each) for each in self.columns)
-        scope = patient.select(
-            pl.when(translate(self.compiled.claims.outside(), {}))
-            .then(pl.lit("outside"))
-            .otherwise(pl.lit("inside"))
-            .cast(SCOPE)
-            .alias("scope")
-        )
-        found = pl.DataFrame(
+        told = self.told(patient, days, self.compiled.circuit.column)
+        wrong = patient[CONTRADICTION].arg_true()
+        if len(wrong):
+            contradictions = self.compiled.contradictions
+            again = self.compiled.encoder.encode(rows[wrong], self.today)
+            again.derive(self.compiled.program)
+            settled = contradictions.decide(again)
+            right = self.told(settled, days.gather(wrong), contradictions.column)
+            told = [old.scatter(wrong, new) for old, new in zip(told, right, strict=True)]
+        scope, *verdicts = told
+        return pl.DataFrame(
             [
                 rows["id"],
                 days.alias("as_of"),
-                *scope.get_columns(),
-                *found.get_columns(),
+                scope.cat.to(SCOPE),
+                *(each.cat.to(VERDICT) for each in verdicts),
             ]
         )
-        wrong = patient[CONTRADICTION]
-        return self.by_rules(rows, found, wrong) if wrong.any() else found
+
+    def told(self, patient: pl.DataFrame, days: pl.Series, column: Column) -> list[pl.Series]:
+        """Places of scope and verdicts in their words, for patients whose classes are decided."""
+        patient = patient.with_columns(self.intervals(days))
+        first, last = patient[INTERVAL].min(), patient[INTERVAL].max()
+        shared, answers = self._plan(int(first or 0), int(last or 0), column)
+        patient = patient.with_columns(shared)
+        outside = translate(self.compiled.claims.outside(column), {})
+        scope = outside.cast(pl.UInt8)
+        names = [_column(*each) for each in self.columns]
+        return patient.with_columns(scope.alias("scope"), *answers).select("scope", *names).get_columns()
 
     def days(self, rows: pl.DataFrame, patient: pl.DataFrame) -> pl.Series:
         """The day on which the claims must be valid, for each row."""
@@ -140,8 +145,10 @@ class Judge:
         changes = pl.Series(self.compiled.claims.days, dtype=pl.Date)
         return changes.search_sorted(days, side="right").cast(pl.Int32).alias(INTERVAL)
 
-    def _planned(self, first: int, last: int) -> tuple[list[pl.Expr], list[pl.Expr]]:
-        shared, found = self.compiled.claims.verdicts(self.claims, first, last)
+    def _planned(
+        self, first: int, last: int, column: Column
+    ) -> tuple[list[pl.Expr], list[pl.Expr]]:
+        shared, found = self.compiled.claims.verdicts(self.claims, first, last, column)
         answers = []
         for regimen, basis in self.columns:
             valid, eligible, ineligible = found[regimen, basis]
@@ -164,57 +171,8 @@ class Judge:
         )
         if basis != ANY:
             code = pl.when(translate(valid, {})).then(code).otherwise(pl.lit(None, pl.UInt8))
-        return code.cat.to(VERDICT)
-
-    # --- contradictory rows -------------------------------------------------------------------
-
-    def by_rules(self, rows: pl.DataFrame, found: pl.DataFrame, wrong: pl.Series) -> pl.DataFrame:
-        """Judge the rows that contradict themselves by the rules, and put their verdicts in."""
-        places = wrong.arg_true()
-        records = [self.record(row) for row in rows[places].iter_rows(named=True)]
-        days = found["as_of"].gather(places).to_list()
-        answers = list(self.rules_answers(records, days))
-        columns = []
-        for name in found.columns:
-            if name in ("id", "as_of"):
-                columns.append(found[name])
-                continue
-            values = [answer[name] for answer in answers]
-            column = found[name].cast(pl.String).scatter(places, values)
-            columns.append(column.cast(found.schema[name]))
-        return pl.DataFrame(columns)
-
-    def record(self, row: dict[str, Any]) -> Record:
-        """One row as a checked record."""
-        extra = {name for name in row if name == self.question.as_of}
-        data = record_of({name: value for name, value in row.items() if name not in extra})
-        return self.compiled.kg.record(data)
-
-    def rules_answers(
-        self, records: list[Record], days: list[date]
-    ) -> Iterator[dict[str, str | None]]:
-        """The verdicts of records by the rules, in the columns of a batch."""
-        for record, day in zip(records, days, strict=True):
-            answers = self.compiled.kg.eligibility(
-                record,
-                as_of=day,
-                bases=self.question.bases,
-                jurisdictions=self.question.jurisdictions,
-                regimens=self.question.regimens,
-            )
-            row: dict[str, str | None] = {"scope": answers.scope}
-            for regimen, basis in self.columns:
-                verdict = answers[regimen]
-                row[_column(regimen, basis)] = (
-                    verdict.verdict if basis == ANY else verdict.by_basis[basis]
-                )
-            yield row
+        return code
 
 
 def _column(regimen: str, basis: str) -> str:
     return regimen if basis == ANY else f"{regimen}.{basis}"
-
-
-def names_of(claims: Iterable[Claim]) -> list[str]:
-    """The regimens of some claims."""
-    return sorted({claim.regimen for claim in claims})
