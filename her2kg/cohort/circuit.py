@@ -109,6 +109,9 @@ class Circuit:
                 return ("any", child, inside)
             return ("ge", ("count", child, inside), ("number", leaf.least))
         closed: Expression = ("column", None, f"{leaf.property}_closed")
+        if leaf.least == 1:
+            open_: Expression = ("flag", True) if inside is None else ("not", inside)
+            return ("and", closed, ("not", ("any", child, open_)))
         left: Expression = ("count", child, ("flag", True))
         if inside is not None:
             left = ("sub", left, ("count", child, inside))
