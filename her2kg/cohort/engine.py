@@ -17,6 +17,8 @@ from her2kg.cohort.definitions import Definitions
 from her2kg.cohort.encoding import Encoder
 from her2kg.cohort.expressions import Expression
 from her2kg.cohort.frames import Program, Tables, translate
+from her2kg.cohort.summary import NONE_VALID, Counting, Summary
+from her2kg.graph import fingerprint, module_files
 from her2kg.knowledge import KnowledgeGraph
 from her2kg.verdicts import BASES, VERDICTS
 
@@ -49,6 +51,11 @@ class Compiled:
         self.encoder = Encoder(self.axioms, self.definitions, kg.names)
 
     @cached_property
+    def fingerprint(self) -> str:
+        """A name for what the knowledge says."""
+        return fingerprint(module_files(self.kg.home))
+
+    @cached_property
     def program(self) -> Program:
         return Program(self.definitions, self.circuit.stages)
 
@@ -73,7 +80,10 @@ class Judge:
         self.claims = compiled.claims.asked(
             question.bases, question.jurisdictions, question.regimens
         )
-        self._plan = lru_cache(maxsize=8)(self._planned)
+        self._plan = lru_cache(maxsize=16)(self._planned)
+        self._sums = lru_cache(maxsize=16)(
+            lambda first, last, column: self.counting.expressions(first, last, column)
+        )
 
     @cached_property
     def columns(self) -> list[tuple[str, str]]:
@@ -94,23 +104,47 @@ class Judge:
         column of its name and `NAME.BASIS` for each basis with claims: eligible, undetermined or
         ineligible; empty where no claim of that basis is valid on the day.
         """
-        tables = self.compiled.judged(rows, self.today)
-        return self.answer(rows, tables)
+        return self.answer(rows, self.compiled.judged(rows, self.today))
 
-    def answer(self, rows: pl.DataFrame, tables: Tables) -> pl.DataFrame:
-        """Verdicts of a batch whose classes are decided."""
+    def verdicts_and_summary(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, Summary]:
+        """Verdicts of a batch as `verdicts` gives them, and their counts."""
+        summary = Summary.of(self)
+        found = self.answer(rows, self.compiled.judged(rows, self.today), summary)
+        return found, summary
+
+    def answer(
+        self, rows: pl.DataFrame, tables: Tables, summary: Summary | None = None
+    ) -> pl.DataFrame:
+        """Verdicts of a batch whose classes are decided; their counts are added to `summary`."""
         patient = tables.frames["patient"]
         days = self.days(rows, patient)
-        told = self.told(patient, days, self.compiled.circuit.column)
+        patient = patient.with_columns(self.intervals(days))
+        column = self.compiled.circuit.column
+        told = self.told(patient, days, column)
         wrong = patient[CONTRADICTION].arg_true()
+        if summary is not None:
+            # What a row that contradicts itself is counted for is known further down.
+            kept = patient.filter(~pl.col(CONTRADICTION)) if len(wrong) else patient
+            codes = [each.filter(~patient[CONTRADICTION]) if len(wrong) else each for each in told]
+            self.count(summary, kept, codes, column)
         if len(wrong):
             contradictions = self.compiled.contradictions
             again = self.compiled.encoder.encode(rows[wrong], self.today)
             again.derive(self.compiled.program)
             settled = contradictions.decide(again)
             right = self.told(settled, days.gather(wrong), contradictions.column)
+            if summary is not None:
+                settled = settled.with_columns(self.intervals(days.gather(wrong)))
+                self.count(summary, settled, right, contradictions.column)
             told = [old.scatter(wrong, new) for old, new in zip(told, right, strict=True)]
         scope, *verdicts = told
+        if summary is not None:
+            summary.patients += rows.height
+            summary.outside += int(scope.sum())
+            for name, codes in zip(self.names, verdicts, strict=True):
+                for code, number in codes.value_counts().iter_rows():
+                    way = NONE_VALID if code is None else VERDICTS[code]
+                    summary.verdicts[name, way] += number
         return pl.DataFrame(
             [
                 rows["id"],
@@ -120,16 +154,47 @@ class Judge:
             ]
         )
 
+    def count(
+        self, summary: Summary, patient: pl.DataFrame, told: list[pl.Series], column: Column
+    ) -> None:
+        """Add what excludes and what is missing, for rows of one way to find classes."""
+        if not patient.height:
+            return
+        first, last = self.span(patient[INTERVAL])
+        summary.add(self.counting.count(patient, told[1:], self._sums(first, last, column)))
+
+    @staticmethod
+    def span(intervals: pl.Series) -> tuple[int, int]:
+        """The first and last interval of a batch."""
+        return int(intervals.min() or 0), int(intervals.max() or 0)
+
+    @cached_property
+    def counting(self) -> Counting:
+        return Counting(self)
+
+    def prepare(self) -> None:
+        """Build what every batch needs, before several are judged at once."""
+        _ = self.compiled.program, self.compiled.contradictions, self.counting
+
     def told(self, patient: pl.DataFrame, days: pl.Series, column: Column) -> list[pl.Series]:
         """Places of scope and verdicts in their words, for patients whose classes are decided."""
         patient = patient.with_columns(self.intervals(days))
-        first, last = patient[INTERVAL].min(), patient[INTERVAL].max()
-        shared, answers = self._plan(int(first or 0), int(last or 0), column)
+        shared, answers = self._plan(*self.span(patient[INTERVAL]), column)
         patient = patient.with_columns(shared)
         outside = translate(self.compiled.claims.outside(column), {})
         scope = outside.cast(pl.UInt8)
-        names = [_column(*each) for each in self.columns]
-        return patient.with_columns(scope.alias("scope"), *answers).select("scope", *names).get_columns()
+        found = patient.with_columns(scope.alias("scope"), *answers)
+        return found.select("scope", *self.names).get_columns()
+
+    @staticmethod
+    def name(regimen: str, basis: str) -> str:
+        """The column of the verdicts of a regimen by a basis."""
+        return regimen if basis == ANY else f"{regimen}.{basis}"
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The columns of verdicts, in order."""
+        return [self.name(*each) for each in self.columns]
 
     def days(self, rows: pl.DataFrame, patient: pl.DataFrame) -> pl.Series:
         """The day on which the claims must be valid, for each row."""
@@ -153,7 +218,7 @@ class Judge:
         for regimen, basis in self.columns:
             valid, eligible, ineligible = found[regimen, basis]
             answers.append(self._code(valid, eligible, ineligible, basis).alias(
-                _column(regimen, basis)
+                self.name(regimen, basis)
             ))  # fmt: skip
         return [translate(read, {}).alias(name) for name, read in shared.items()], answers
 
@@ -173,6 +238,3 @@ class Judge:
             code = pl.when(translate(valid, {})).then(code).otherwise(pl.lit(None, pl.UInt8))
         return code
 
-
-def _column(regimen: str, basis: str) -> str:
-    return regimen if basis == ANY else f"{regimen}.{basis}"
