@@ -442,9 +442,7 @@ def _her2() -> pl.Expr:
     stated = col("stated_ish")
     ish_positive = ((stated == "positive") & ~complete).fill_null(False)
     ish_negative = ((stated == "negative") & ~complete).fill_null(False)
-    not_needed = (
-        decided_by_ihc & ~ish_positive & ~ish_negative & ratio.is_null() & copies.is_null()
-    )
+    not_needed = decided_by_ihc & ~ish_positive & ~ish_negative & ratio.is_null() & copies.is_null()
     reported = pl.when(
         ~(
             decided_by_ihc
@@ -606,11 +604,7 @@ def _early() -> pl.Expr:
     )
     recurred = pl.when(_recurred()).then(True).when(not_a_recurrence).then(False)
     locally_advanced = (col("setting") == "unresectable") & ~recurred
-    return _invasive_or_unknown() & ((col("setting") == "early") | locally_advanced)
-
-
-def _invasive_or_unknown() -> pl.Expr:
-    return _invasive()
+    return _invasive() & ((col("setting") == "early") | locally_advanced)
 
 
 def _residual() -> pl.Expr:
@@ -636,7 +630,15 @@ def _neoadjuvant() -> pl.Expr:
         | pl.col("phase").eq_missing("residual disease")
         | _tnm(("yp", "T"), ("yp", "N"))
     )
-    return pl.when(told).then(True).otherwise(pl.col("had.neoadjuvant"))
+    # Positive nodes before and none at surgery, by p categories: surgery came first.
+    surgery_first = _tnm(("c", "N+")) & _tnm(("p", "N0"))
+    return (
+        pl.when(told)
+        .then(True)
+        .when(surgery_first)
+        .then(False)
+        .otherwise(pl.col("had.neoadjuvant"))
+    )
 
 
 # Therapies

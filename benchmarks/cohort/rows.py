@@ -32,9 +32,7 @@ def row(record: dict[str, Any]) -> dict[str, Any]:
     tests = flat.get("her2_tests")
     if tests is not None:
         flat["her2_tests"] = [{**test, "ish": _ish(test.get("ish"))} for test in tests]
-    return {
-        name: _shaped(flat[name], kind) for name, kind in COLUMNS.items() if name in flat
-    }
+    return {name: _shaped(flat[name], kind) for name, kind in COLUMNS.items() if name in flat}
 
 
 def _ish(value: Any) -> Any:
