@@ -1,6 +1,6 @@
 """Rows of a cohort table as FHIR R4 bundles, with what the five indications need.
 
-    python benchmarks/cohort/fhir.py COHORT.parquet BUNDLES.ndjson [--rows 2000]
+    python -m benchmarks.cohort.fhir COHORT.parquet BUNDLES.ndjson [--rows 2000]
 
 LOINC and SNOMED CT where a code is well known, else codes of the project; drugs and adverse events
 by their ids in the graph. A fact that is not recorded is not written.
@@ -10,20 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
-
-from handwritten import COLUMNS  # noqa: E402
-
-from her2kg.record_tnm import read_nodes, read_tnm  # noqa: E402
+from benchmarks.cohort.handwritten import COLUMNS
+from her2kg.record_tnm import read_nodes, read_tnm
 
 if TYPE_CHECKING:
     from her2kg import KnowledgeGraph

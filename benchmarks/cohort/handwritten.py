@@ -1,6 +1,6 @@
 """Five US label indications written by hand in Polars: cohort table to verdicts.
 
-    python benchmarks/cohort/handwritten.py COHORT.parquet VERDICTS.parquet --as-of 2026-11-22
+    python -m benchmarks.cohort.handwritten COHORT.parquet VERDICTS.parquet --as-of 2026-11-22
 
 What an expert would write for speed who knows these five only; it is what an evaluator of all
 claims is measured against. Truth has three values: a Boolean that is null is unknown, and `&`, `|`
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import operator
-import sys
 import time
 from collections.abc import Iterable
 from datetime import date
@@ -21,11 +20,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
-
-from tnm_facts import BITS, read_texts  # noqa: E402
+from benchmarks.cohort.tnm_facts import BITS, read_texts
 
 if TYPE_CHECKING:
     from her2kg import KnowledgeGraph

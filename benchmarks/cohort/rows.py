@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from handwritten import COLUMNS
+
+from benchmarks.cohort.handwritten import COLUMNS
 
 
 def frame(records: list[dict[str, Any]]) -> pl.DataFrame:
