@@ -197,6 +197,7 @@ def verdicts(cohort: pl.LazyFrame, as_of: date, codes: Codes) -> pl.LazyFrame:
         .join(_therapies(table, codes), on="row", how="left", maintain_order="left")
         .join(_counting_tests(table), on="row", how="left", maintain_order="left")
         .with_columns(
+            *(_had(name) for name in _HAD),
             tnm_bits=_texts("tnm") | _texts("nodes"),
             intolerance=_bits_of_list("history.hypersensitivity", codes["drug"]),
             ihc=pl.coalesce("her2_ihc", "counting.ihc"),
@@ -638,6 +639,17 @@ def _neoadjuvant() -> pl.Expr:
 
 # Therapies
 
+_HAD = (
+    "advanced_her2",
+    "advanced_chemotherapy",
+    "neoadjuvant",
+    "neoadjuvant_taxane",
+    "neoadjuvant_trastuzumab",
+    "adjuvant_completed",
+    "adjuvant_under_way",
+    "ild_or_nrh_on_t_dm1",
+    "infusion_reaction_on_trastuzumab",
+)
 _ADVANCED = ["metastatic", "maintenance"]
 _AFTER_SURGERY = ["adjuvant", "post-neoadjuvant", "extended adjuvant"]
 
@@ -657,7 +669,7 @@ def _bits_of(name: pl.Expr, names: dict[str, int]) -> pl.Expr:
 
 
 def _therapies(table: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
-    """What the courses of a patient say: `had.` with three values, `any.` as recorded."""
+    """What the courses on record say: `had.` with three values, `any.` where it is stated."""
     col = pl.col
     is_set = col("course_setting")
     her2, chemotherapy = _flag("given", "her2_targeted"), _flag("given", "cytotoxic")
@@ -689,7 +701,7 @@ def _therapies(table: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
         "early": is_set.is_in(["neoadjuvant", *_AFTER_SURGERY]),
         "recurrence": outcome == "recurrence",
     }
-    courses = (
+    return (
         table.select("row", "prior_therapies")
         .explode("prior_therapies")
         .filter(col("prior_therapies").is_not_null())
@@ -707,20 +719,13 @@ def _therapies(table: pl.LazyFrame, codes: Codes) -> pl.LazyFrame:
             *(each.any().alias(f"any.{name}") for name, each in found.items()),
         )
     )
-    # That no course of a list is such a one says something only where the list is complete.
-    complete = table.select("row", complete=_complete())
-    return complete.join(courses, on="row", how="left", maintain_order="left").select(
-        "row",
-        *(
-            pl.when(col(f"had.{name}"))
-            .then(True)
-            .when(col("complete") & (~col(f"had.{name}") | col("any.unplaced").is_null()))
-            .then(False)
-            .alias(f"had.{name}")
-            for name in had
-        ),
-        *(f"any.{name}" for name in found),
-    )
+
+
+def _had(name: str) -> pl.Expr:
+    """Whether some course is such a one; that none is, only a complete list says."""
+    found, no_courses = pl.col(f"had.{name}"), pl.col("any.unplaced").is_null()
+    none = _complete() & (~found | no_courses)
+    return pl.when(found).then(True).when(none).then(False).alias(f"had.{name}")
 
 
 def _bits_of_events(names: dict[str, int]) -> pl.Expr:
