@@ -319,11 +319,12 @@ class KnowledgeGraph:
         wanted = None
         if regimens is not None:
             wanted = [iri for name in regimens for iri in self.names.regimens(name)]
+        bases, places = self.asked(bases, jurisdictions)
         return self._evaluator.evaluate(
             record,
             as_of=as_day(as_of, record.as_of),
-            bases=_subset("basis", bases, BASES),
-            jurisdictions=self._territories(jurisdictions),
+            bases=bases,
+            jurisdictions=places,
             regimens=wanted,
         )
 
@@ -370,6 +371,15 @@ class KnowledgeGraph:
         """
         record = patient if isinstance(patient, Record) else self.record(patient)
         return self._evaluator.facts(record)
+
+    def asked(
+        self, bases: Iterable[str], jurisdictions: Iterable[str] | None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Bases and jurisdictions as the graph writes them; without the latter, its defaults.
+
+        Errors: DataError for a value outside what is accepted.
+        """
+        return _subset("basis", bases, BASES), self._territories(jurisdictions)
 
     def _territories(self, given: Iterable[str] | None) -> tuple[str, ...]:
         rows = self._jurisdictions

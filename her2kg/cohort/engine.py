@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
@@ -10,7 +11,7 @@ import polars as pl
 
 from her2kg.cohort.axioms import Axioms
 from her2kg.cohort.circuit import CONTRADICTION, Circuit
-from her2kg.cohort.claims import ANY, INTERVAL, Claims, Column
+from her2kg.cohort.claims import ANY, FALSE, INTERVAL, Claims, Column
 from her2kg.cohort.clauses import compile_clauses
 from her2kg.cohort.contradictions import Contradictions
 from her2kg.cohort.definitions import Definitions
@@ -23,6 +24,9 @@ from her2kg.knowledge import KnowledgeGraph
 from her2kg.verdicts import BASES, VERDICTS
 
 VERDICT = pl.Enum(VERDICTS)
+REASONS = dict.fromkeys(
+    ("id", "regimen", "claim", "criterion", "wanted", "status"), pl.String
+)
 SCOPE = pl.Enum(["inside", "outside"])
 
 
@@ -106,37 +110,41 @@ class Judge:
         """
         return self.answer(rows, self.compiled.judged(rows, self.today))
 
-    def verdicts_and_summary(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, Summary]:
-        """Verdicts of a batch as `verdicts` gives them, and their counts."""
+    def with_summary(
+        self, rows: pl.DataFrame, *, reasons: bool = False
+    ) -> tuple[pl.DataFrame, Summary, pl.DataFrame]:
+        """Verdicts of a batch as `verdicts` gives them, their counts and, if asked, reasons."""
         summary = Summary.of(self)
-        found = self.answer(rows, self.compiled.judged(rows, self.today), summary)
-        return found, summary
+        why: list[pl.DataFrame] | None = [] if reasons else None
+        found = self.answer(rows, self.compiled.judged(rows, self.today), summary, why)
+        return found, summary, pl.concat(why) if why else pl.DataFrame(schema=REASONS)
 
     def answer(
-        self, rows: pl.DataFrame, tables: Tables, summary: Summary | None = None
+        self,
+        rows: pl.DataFrame,
+        tables: Tables,
+        summary: Summary | None = None,
+        reasons: list[pl.DataFrame] | None = None,
     ) -> pl.DataFrame:
-        """Verdicts of a batch whose classes are decided; their counts are added to `summary`."""
+        """Verdicts of a batch whose classes are decided.
+
+        Counts are added to `summary`, and to `reasons` what stands against a regimen or is open.
+        """
         patient = tables.frames["patient"]
         days = self.days(rows, patient)
-        patient = patient.with_columns(self.intervals(days))
-        column = self.compiled.circuit.column
-        told = self.told(patient, days, column)
         wrong = patient[CONTRADICTION].arg_true()
-        if summary is not None:
-            # What a row that contradicts itself is counted for is known further down.
-            kept = patient.filter(~pl.col(CONTRADICTION)) if len(wrong) else patient
-            codes = [each.filter(~patient[CONTRADICTION]) if len(wrong) else each for each in told]
-            self.count(summary, kept, codes, column)
-        if len(wrong):
-            contradictions = self.compiled.contradictions
-            again = self.compiled.encoder.encode(rows[wrong], self.today)
-            again.derive(self.compiled.program)
-            settled = contradictions.decide(again)
-            right = self.told(settled, days.gather(wrong), contradictions.column)
+        told: list[pl.Series] = []
+        for places, part, column in self.parts(rows, patient, days, wrong):
+            codes = self.told(part, column)
             if summary is not None:
-                settled = settled.with_columns(self.intervals(days.gather(wrong)))
-                self.count(summary, settled, right, contradictions.column)
-            told = [old.scatter(wrong, new) for old, new in zip(told, right, strict=True)]
+                self.count(summary, part, codes, column)
+            if reasons is not None:
+                ids = rows["id"] if places is None else rows["id"].gather(places)
+                reasons.append(self.reasons(ids, part, column))
+            if not told:
+                told = codes if places is None else [_spread(c, places, rows.height) for c in codes]
+            else:
+                told = [old.scatter(places, new) for old, new in zip(told, codes, strict=True)]
         scope, *verdicts = told
         if summary is not None:
             summary.patients += rows.height
@@ -153,6 +161,55 @@ class Judge:
                 *(each.cat.to(VERDICT) for each in verdicts),
             ]
         )
+
+    def parts(
+        self, rows: pl.DataFrame, patient: pl.DataFrame, days: pl.Series, wrong: pl.Series
+    ) -> Iterator[tuple[pl.Series | None, pl.DataFrame, Column]]:
+        """The rows in two parts: those that do not contradict themselves, and the others.
+
+        Shape: places in the batch (none: all of them), patients with their interval, and where
+        their classes are found.
+        """
+        patient = patient.with_columns(self.intervals(days))
+        if not len(wrong):
+            yield None, patient, self.compiled.circuit.column
+            return
+        right = (~patient[CONTRADICTION]).arg_true()
+        yield right, patient.filter(~pl.col(CONTRADICTION)), self.compiled.circuit.column
+        contradictions = self.compiled.contradictions
+        again = self.compiled.encoder.encode(rows[wrong], self.today)
+        again.derive(self.compiled.program)
+        settled = contradictions.decide(again).with_columns(self.intervals(days.gather(wrong)))
+        yield wrong, settled, contradictions.column
+
+    def reasons(self, ids: pl.Series, patient: pl.DataFrame, column: Column) -> pl.DataFrame:
+        """The criteria of each valid claim that a patient does not meet, or may not meet.
+
+        Shape: id, regimen, claim, criterion, wanted (met or unmet), status (unmet or unknown).
+        """
+        first, last = self.span(patient[INTERVAL])
+        found = []
+        for claim, criterion, wanted, counts in self.counting.checks(first, last):
+            met, unmet = (
+                translate(column(criterion, side) or FALSE, {}) for side in (wanted, not wanted)
+            )
+            flags = patient.select(
+                counts=translate(counts, {}), met=met, unmet=unmet, number=pl.int_range(pl.len())
+            ).filter(pl.col("counts") & ~pl.col("met"))
+            if not flags.height:
+                continue
+            found.append(
+                flags.select(
+                    ids.gather(flags["number"]).alias("id"),
+                    pl.lit(claim.regimen).alias("regimen"),
+                    pl.lit(claim.name).alias("claim"),
+                    pl.lit(criterion).alias("criterion"),
+                    pl.lit("met" if wanted else "unmet").alias("wanted"),
+                    pl.when("unmet").then(pl.lit("unmet")).otherwise(pl.lit("unknown"))
+                    .alias("status"),
+                )
+            )  # fmt: skip
+        return pl.concat(found) if found else pl.DataFrame(schema=REASONS)
 
     def count(
         self, summary: Summary, patient: pl.DataFrame, told: list[pl.Series], column: Column
@@ -176,9 +233,8 @@ class Judge:
         """Build what every batch needs, before several are judged at once."""
         _ = self.compiled.program, self.compiled.contradictions, self.counting
 
-    def told(self, patient: pl.DataFrame, days: pl.Series, column: Column) -> list[pl.Series]:
+    def told(self, patient: pl.DataFrame, column: Column) -> list[pl.Series]:
         """Places of scope and verdicts in their words, for patients whose classes are decided."""
-        patient = patient.with_columns(self.intervals(days))
         shared, answers = self._plan(*self.span(patient[INTERVAL]), column)
         patient = patient.with_columns(shared)
         outside = translate(self.compiled.claims.outside(column), {})
@@ -238,3 +294,8 @@ class Judge:
             code = pl.when(translate(valid, {})).then(code).otherwise(pl.lit(None, pl.UInt8))
         return code
 
+
+def _spread(codes: pl.Series, places: pl.Series, height: int) -> pl.Series:
+    """Values at their places in a column of a batch, which others fill up."""
+    none = pl.repeat(0, height, dtype=codes.dtype, eager=True).alias(codes.name)
+    return none.scatter(places, codes)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -25,15 +26,22 @@ from her2kg.files import replace_text, replacing
 
 SUFFIXES = (".parquet", ".csv", ".ndjson")
 _MANIFEST = "run.json"
+_PART = re.compile(r"part-\d+\.parquet")
 _WORKERS = os.cpu_count() or 1
 
 
 @dataclass
 class Done:
-    """What a run did: numbers of patients and the summary of their verdicts."""
+    """What a run did.
+
+    Shape: `patients` judged, `rejected` rows with `problems`, `duplicates` of an id within a
+    batch, `resumed` patients that an earlier run had judged.
+    """
 
     patients: int = 0
     rejected: int = 0
+    problems: int = 0
+    duplicates: int = 0
     resumed: int = 0
     summary: Summary = field(default_factory=Summary)
 
@@ -43,11 +51,13 @@ class Output:
     """Where verdicts go, and how.
 
     Shape: `path` ends in .parquet, .csv or .ndjson, or is a folder for Parquet parts; with `long`
-    one row for each patient, regimen and basis, else one row a patient.
+    one row for each patient, regimen and basis, else one row a patient; `reasons` is a file of one
+    of these kinds for what stands against a regimen or is open.
     """
 
     path: Path
     long: bool = False
+    reasons: Path | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -59,11 +69,27 @@ class Output:
 
     def check(self) -> None:
         """Refuse what cannot be written. Errors: DataError."""
-        if not self.is_folder and self.path.suffix.lower() not in SUFFIXES:
-            raise DataError([Problem("output", str(self.path), f"{one_of(SUFFIXES)}, or a folder")])
-        if not self.path.absolute().parent.is_dir():
-            accepted = "a folder that is there; make it first"
-            raise DataError([Problem("output", str(self.path.parent), accepted)])
+        if not self.is_folder:
+            _check_file("output", self.path, ", or a folder")
+        if self.path.is_dir() and not _holds_parts(self.path):
+            accepted = "a new folder, or one with parts of an earlier run; choose another"
+            raise DataError([Problem("output", str(self.path), accepted)])
+        if self.reasons is not None:
+            _check_file("reasons", self.reasons, "")
+        for path in filter(None, (self.path, self.reasons)):
+            if not path.absolute().parent.is_dir():
+                accepted = "a folder that is there; make it first"
+                raise DataError([Problem("output", str(path.parent), accepted)])
+
+
+def _check_file(what: str, path: Path, more: str) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        accepted = f"a file that ends in {one_of(SUFFIXES)}{more}"
+        raise DataError([Problem(what, str(path), accepted)])
+
+
+def _holds_parts(folder: Path) -> bool:
+    return all(_PART.fullmatch(each.name) for each in folder.iterdir())
 
 
 def run(
@@ -85,31 +111,45 @@ def run(
     """
     done = Done(summary=Summary.of(judge))
     if output is None:
-        for _, _, piece, refused in _judged(enumerate(batches), judge, workers):
-            _count(done, piece, refused, told)
+        for each in _judged(enumerate(batches), judge, workers, False):
+            _count(done, each.summary, each.batch, told)
         return done
     output.check()
-    key = _key(judge, output, fingerprint)
-    finished = _taken_up(output.parts, key)
+    finished = _taken_up(output, _key(judge, output, fingerprint))
     waiting = _fresh(batches, finished, done, judge, output, told)
-    for number, verdicts, piece, refused in _judged(waiting, judge, workers):
-        target = output.parts / f"part-{number:05}.parquet"
-        with replacing(target) as temporary:
-            _shaped(verdicts, judge, output).write_parquet(temporary)
-        replace_text(target.with_suffix(".json"), json.dumps(piece.to_dict()))
-        _count(done, piece, refused, told)
+    for each in _judged(waiting, judge, workers, output.reasons is not None):
+        part = output.parts / f"part-{each.number:05}.parquet"
+        with replacing(part) as temporary:
+            (long_form(each.verdicts, judge) if output.long else each.verdicts).write_parquet(
+                temporary
+            )
+        if output.reasons is not None:
+            with replacing(output.parts / f"reasons-{each.number:05}.parquet") as temporary:
+                each.reasons.write_parquet(temporary)
+        # The counts are written last: a part without them is not done.
+        replace_text(part.with_suffix(".json"), json.dumps(each.summary.to_dict()))
+        _count(done, each.summary, each.batch, told)
     _finish(output)
     return done
 
 
+class Judged(NamedTuple):
+    """One batch and what was found of it."""
+
+    number: int
+    verdicts: pl.DataFrame
+    summary: Summary
+    reasons: pl.DataFrame
+    batch: Any
+
+
 def _judged(
-    batches: Iterable[tuple[int, Any]], judge: Judge, workers: int
-) -> Iterator[tuple[int, pl.DataFrame, Summary, int]]:
+    batches: Iterable[tuple[int, Any]], judge: Judge, workers: int, reasons: bool
+) -> Iterator[Judged]:
     """Judge several batches at a time; give them back in order, with few of them in memory."""
 
-    def work(number: int, batch: Any) -> tuple[int, pl.DataFrame, Summary, int]:
-        verdicts, piece = judge.verdicts_and_summary(batch.rows)
-        return number, verdicts, piece, batch.rejects.height
+    def work(number: int, batch: Any) -> Judged:
+        return Judged(number, *judge.with_summary(batch.rows, reasons=reasons), batch)
 
     judge.prepare()
     waiting: list[Future[Any]] = []
@@ -126,10 +166,12 @@ def _judged(
                 each.cancel()
 
 
-def _count(done: Done, piece: Summary, refused: int, told: Callable[[int], None]) -> None:
+def _count(done: Done, piece: Summary, batch: Any, told: Callable[[int], None]) -> None:
     done.summary.add(piece)
     done.patients += piece.patients
-    done.rejected += refused
+    done.rejected += max(batch.read - batch.rows.height, 0)
+    done.problems += batch.rejects.height
+    done.duplicates += batch.duplicates
     told(done.patients)
 
 
@@ -143,12 +185,14 @@ def _key(judge: Judge, output: Output, fingerprint: str) -> str:
         "knowledge": judge.compiled.fingerprint,
         "input": fingerprint,
         "long": output.long,
+        "reasons": output.reasons is not None,
     }
     return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _taken_up(folder: Path, key: str) -> set[int]:
+def _taken_up(output: Output, key: str) -> set[int]:
     """The numbers of the parts that an interrupted run of the same key has finished."""
+    folder = output.parts
     manifest = folder / _MANIFEST
     try:
         same = json.loads(manifest.read_text(encoding="utf-8"))["key"] == key
@@ -182,16 +226,10 @@ def _fresh(
         said = (output.parts / f"part-{number:05}.json").read_text(encoding="utf-8")
         piece = Summary.of(judge).read(json.loads(said))
         done.resumed += piece.patients
-        _count(done, piece, batch.rejects.height, told)
+        _count(done, piece, batch, told)
 
 
 # --- what is written --------------------------------------------------------------------------
-
-
-def _shaped(verdicts: pl.DataFrame, judge: Judge, output: Output) -> pl.DataFrame:
-    if not output.long:
-        return verdicts
-    return long_form(verdicts, judge)
 
 
 def long_form(verdicts: pl.DataFrame, judge: Judge) -> pl.DataFrame:
@@ -216,6 +254,12 @@ def long_form(verdicts: pl.DataFrame, judge: Judge) -> pl.DataFrame:
 def _finish(output: Output) -> None:
     """Put the parts in the place of the output."""
     parts = sorted(output.parts.glob("part-*.parquet"))
+    if output.reasons is not None:
+        why = sorted(output.parts.glob("reasons-*.parquet"))
+        with replacing(output.reasons) as temporary:
+            _join(why, temporary, output.reasons.suffix.lower())
+        for each in why:
+            each.unlink()
     if output.is_folder:
         for each in output.parts.glob("*.json"):
             each.unlink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,17 @@ class Counting:
             for prop in compiled.axioms.properties.values()
             if prop.values
         }
+
+    def checks(
+        self, first: int, last: int
+    ) -> Iterator[tuple[Claim, str, bool, Expression]]:
+        """Every criterion of every claim that counts, with how it must be and when it counts."""
+        for name, claim in sorted(self.claims.items()):
+            for criterion, wanted in sorted(self.of_claim[name]):
+                start = self.starts[name, criterion, wanted]
+                counts = self.judge.compiled.claims.counts(claim, start, first, last)
+                if counts != FALSE:
+                    yield claim, criterion, wanted, counts
 
     def expressions(
         self, first: int, last: int, column: Column
