@@ -15,9 +15,10 @@ import polars as pl
 
 from her2kg.cohort import reading
 from her2kg.cohort.reading import Chunk
-from her2kg.cohort.rows import row_of
+from her2kg.cohort.rows import row_of, schema
 from her2kg.cohort.screen import Screen
 from her2kg.cohort.therapies import Therapies
+from her2kg.cohort.values import Unfit, reader
 from her2kg.errors import DataError, Problem
 from her2kg.names import Names
 from her2kg.records import load_record
@@ -112,15 +113,13 @@ class Checker:
         loaded: dict[int, dict[str, Any]] = {}
         for row in suspects:
             try:
-                record = load_record(chunk.record(row), names=self.names, today=self.today)
+                loaded[row] = self.load(chunk.record(row))
             except DataError as error:
                 if strict:
                     where = f"{chunk.file(row)}, row {chunk.places[row]}"
                     raise DataError(error.problems, where) from None
                 where = (chunk.file(row), chunk.places[row], rows["id"][row])
                 rejects += [_reject(*where, problem) for problem in error.problems]
-            else:
-                loaded[row] = row_of(record.to_dict())
         found, places = rows, chunk.places
         if suspects:
             found, places = _replaced(chunk, suspects, loaded)
@@ -133,6 +132,22 @@ class Checker:
             len(suspects),
             rows.height,
         )
+
+
+    def load(self, source: Any) -> dict[str, Any]:
+        """One record, normalised, as a row.
+
+        Errors: DataError as `load_record`, and for a number that no column can hold.
+        """
+        record = load_record(source, names=self.names, today=self.today)
+        row = row_of(record.to_dict())
+        for name, value in row.items():
+            try:
+                reader(schema()[name], name, in_json=False)(value)
+            except Unfit:
+                accepted = f"whole numbers of at most {2**63 - 1} in a table"
+                raise DataError([Problem(name, value, accepted)]) from None
+        return row
 
 
 def _replaced(

@@ -38,6 +38,14 @@ _BIRTH = "_birth"
 _ISH = tuple(f"her2_ish.{name}" for name in IshTest.model_fields)
 _PRINTED = r"(?s)\A[!-~](?:.*[!-~])?\z"  # no blank at either end; other scripts are looked at closer
 _HIGHEST = sys.float_info.max
+_OWN = {
+    "_stage": pl.UInt8,
+    "_number": pl.Int64,
+    "_distant": pl.Boolean,
+    "_brain": pl.Boolean,
+    "_neoadjuvant": pl.Boolean,
+    "_unset": pl.Boolean,
+}
 _BETWEEN = "\x1f"
 _WRONG, _P, _YP, _M0, _M1, _GROWN = 1, 2, 4, 8, 16, 32  # what TNM and nodes say, as bits
 _NAMED = {
@@ -419,7 +427,9 @@ class _Columns:
         self.names = set(names)
 
     def __call__(self, name: str) -> pl.Expr:
-        return pl.col(name) if name in self.names else pl.lit(None)
+        if name in self.names:
+            return pl.col(name)
+        return pl.lit(None, _OWN[name] if name in _OWN else schema().get(name, pl.String))
 
 
 def elements(lists: pl.Series) -> tuple[pl.Series, pl.Series]:
