@@ -210,7 +210,7 @@ def _change(rng: Random, data: dict[str, Any]) -> None:
     elif isinstance(likely, str) and likely[4:5] == "-":
         holder[name] = (TODAY - timedelta(days=rng.randrange(-400, 30000))).isoformat()
     else:
-        holder[name] = rng.choice(alike if dice < 0.85 else WRONG)
+        holder[name] = copy.deepcopy(rng.choice(alike if dice < 0.85 else WRONG))
 
 
 def fits(record: dict[str, Any]) -> bool:

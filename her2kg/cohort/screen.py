@@ -105,7 +105,8 @@ class Screen:
         self.names = names
         self.today = today
         self._fine: dict[str, set[str]] = {}
-        self._stages: dict[str, int] = {}
+        self._stages: dict[str, dict[str, int]] = {}
+        self._pairs: dict[tuple[str, ...], int] = {}
         self._counts: dict[str, int | None] = {}
         self._rules = lru_cache(maxsize=16)(self._all_rules)
 
@@ -121,10 +122,10 @@ class Screen:
         self.tests(rows, found)
         for name in ("history.hypersensitivity", "medications", "conditions"):
             if name in rows.columns:
-                found += self.texts(*elements(rows[name]), name)
+                found += self.listed_texts(rows[name], name)
         name = "judgement.special_circumstances"
         if name in rows.columns:
-            found += self.words(*elements(rows[name]), name)
+            found += self.listed_words(rows[name], name)
         rules = self._rules(tuple(rows.columns))
         said = rows.select(pl.any_horizontal(rules).fill_null(False)).to_series()
         found.append(said.arg_true().cast(pl.UInt32))
@@ -222,33 +223,40 @@ class Screen:
         name = "metastatic_sites"
         if name not in rows.columns:
             return []
-        index, items = elements(rows[name])
-        found += self.words(index, items, name)
-        local = items.is_in(_LOCAL_SITES)
+        items = values(rows[name])
+        found += self.listed_words(rows[name], name)
+        if not len(items):
+            return []
+        index = numbers(rows[name])
         return [
-            _marked(rows, index.filter(~local), "_distant"),
+            _marked(rows, index.filter(~items.is_in(_LOCAL_SITES)), "_distant"),
             _marked(rows, index.filter(items == "brain"), "_brain"),
         ]
 
-    def words(self, index: pl.Series, items: pl.Series, path: str) -> list[pl.Series]:
+    def listed_words(self, lists: pl.Series, path: str) -> list[pl.Series]:
         """Rows with an item that is no accepted word, or nothing."""
-        bad = items.to_frame("item").select(wrong(pl.col("item"), path).fill_null(True))
-        return [index.filter(bad.to_series())]
+        items = values(lists).to_frame("item")
+        bad = items.select(wrong(pl.col("item"), path).fill_null(True)).to_series()
+        return [numbers(lists).filter(bad)] if bad.any() else []
 
-    def texts(self, index: pl.Series, items: pl.Series, path: str) -> list[pl.Series]:
-        """Rows with a text that names nothing, is blank or has blanks around it, or is missing."""
+    def listed_texts(self, lists: pl.Series, path: str) -> list[pl.Series]:
+        """Rows with an item that `bad_texts` finds."""
+        items = values(lists)
+        bad = self.bad_texts(items, path)
+        return [numbers(lists).filter(items.is_in(bad, nulls_equal=True))] if bad else []
+
+    def bad_texts(self, items: pl.Series, path: str) -> list[str | None]:
+        """Texts that name nothing, are blank or have blanks around them, or are missing."""
         fine = self._fine.setdefault(path, set())
         bad = []
         for text in items.unique().to_list():
             if text in fine:
                 continue
-            if text is not None and text and text == text.strip() and self.resolves(text, path):
+            if text and text == text.strip() and text.isprintable() and self.resolves(text, path):
                 fine.add(text)
             else:
                 bad.append(text)
-        if not bad:
-            return []
-        return [index.filter(items.is_in(bad, nulls_equal=True))]
+        return bad
 
     def resolves(self, text: str, path: str) -> bool:
         kinds = _NAMED[path]
@@ -264,16 +272,10 @@ class Screen:
         there = [name for name in ("tnm", "nodes") if name in rows.columns]
         if not there:
             return []
-        texts = [
-            rows[name].fill_null("") if name in there else pl.Series([""])
-            for name in ("tnm", "nodes")
-        ]
-        missing = reduce(lambda a, b: a & b, [rows[name].is_null() for name in there])
-        both = (texts[0] + _BETWEEN + texts[1]).set(missing, None)
-        for key in both.unique().drop_nulls():
-            if key not in self._stages:
-                self._stages[key] = self.stage(*key.split(_BETWEEN, 1))
-        bits = _looked_up(both, self._stages, pl.UInt8).fill_null(0).alias("_stage")
+        bits = reduce(or_, [self.stages(rows[name], name == "nodes") for name in there])
+        if len(there) == 2:
+            bits = self.both(rows, bits)
+        bits = bits.alias("_stage")
         if "nodes" not in there or "positive_nodes" not in rows.columns:
             return [bits]
         for text in rows["nodes"].unique().drop_nulls():
@@ -283,18 +285,42 @@ class Screen:
         number = _looked_up(rows["nodes"], self._counts, pl.Int64)
         return [bits, number.alias("_number")]
 
-    def stage(self, tnm: str, nodes: str) -> int:
-        if tnm != tnm.strip() or nodes != nodes.strip():
-            return _WRONG
+    def stages(self, texts: pl.Series, nodes: bool) -> pl.Series:
+        """What each text says alone."""
+        known = self._stages.setdefault(texts.name, {})
+        for text in texts.unique().drop_nulls():
+            if text not in known:
+                known[text] = self.stage(None, text) if nodes else self.stage(text, None)
+        return _looked_up(texts, known, pl.UInt8).fill_null(0)
+
+    def both(self, rows: pl.DataFrame, bits: pl.Series) -> pl.Series:
+        """The same, with what is wrong with two texts together."""
+        table = rows.select("tnm", "nodes").with_row_index(_ROW).drop_nulls()
+        pairs = table.select("tnm", "nodes").unique()
+        known = self._pairs
+        wrong_pairs = []
+        for pair in pairs.iter_rows():
+            if pair not in known:
+                known[pair] = self.stage(*pair)
+            if known[pair] & _WRONG:
+                wrong_pairs.append(pair)
+        if not wrong_pairs:
+            return bits
+        bad = pl.DataFrame(wrong_pairs, schema=["tnm", "nodes"], orient="row")
+        return bits.scatter(table.join(bad, on=["tnm", "nodes"], how="semi")[_ROW], _WRONG)
+
+    def stage(self, tnm: str | None, nodes: str | None) -> int:
         try:
-            model = PatientRecord(id="x", tnm=tnm or None, nodes=nodes or None)
+            model = PatientRecord(id="x", tnm=tnm, nodes=nodes)
         except ValidationError:
+            return _WRONG
+        if (model.tnm, model.nodes) != (tnm, nodes):  # blanks around it
             return _WRONG
         if check_record(model, self.today) or any(unknown_categories(model, self.names)):
             return _WRONG
         found = categories(model.tnm, model.nodes)
         prefixes = {category.prefix for category in found}
-        metastases = re.search("M([01])", tnm)
+        metastases = re.search("M([01])", tnm or "")
         return (
             _P * ("p" in prefixes)
             | _YP * ("yp" in prefixes)
@@ -318,11 +344,11 @@ class Screen:
         found += self.limits(table, path)
         for day in ("start", "end", "progression_date"):
             found += _outside(table, day, "start" if day != "start" else None)
-        stated = table.select(_ROW, "regimen", "drugs").filter(pl.col("regimen").is_not_null())
-        found += self.texts(stated[_ROW], stated["regimen"], f"{path}.regimen")
-        at, drugs = elements(table["drugs"])
-        found += self.texts(row.gather(at), drugs, f"{path}.drugs")
-        found += self.pairs(stated.filter(pl.col("drugs").is_not_null()))
+        regimens = table["regimen"]
+        if bad := [each for each in self.bad_texts(regimens, f"{path}.regimen") if each is not None]:
+            found.append(row.filter(regimens.is_in(bad)))
+        found += [row.gather(each) for each in self.listed_texts(table["drugs"], f"{path}.drugs")]
+        found += self.pairs(table.select(_ROW, "regimen", "drugs").drop_nulls())
         found += self.events(table)
         setting = table["setting"]
         return [
@@ -379,7 +405,8 @@ class Screen:
         table = table.drop(_ROW).hstack(upper)
         path = "prior_therapies[].adverse_events[]"
         found += self.limits(table, path)
-        found += self.texts(table[_ROW], table["event"], f"{path}.event")
+        if bad := self.bad_texts(table["event"], f"{path}.event"):
+            found.append(table[_ROW].filter(table["event"].is_in(bad, nulls_equal=True)))
         found += _outside(table, "start", "_start")
         said = pl.col("resolved")
         if table["resolved"].null_count() < table.height:
@@ -432,13 +459,16 @@ class _Columns:
         return pl.lit(None, _OWN[name] if name in _OWN else schema().get(name, pl.String))
 
 
-def elements(lists: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The items of lists one below the other, with the number of the list each stood in."""
-    count = pl.int_range(len(lists), dtype=pl.UInt32, eager=True).alias("at")
-    lengths = lists.list.len().fill_null(0)
-    index = pl.DataFrame([count, lengths.alias("n")]).select(pl.col("at").repeat_by("n"))
-    flat = index.to_series().explode(empty_as_null=False, keep_nulls=False)
-    return flat, lists.explode(empty_as_null=False, keep_nulls=False)
+def values(lists: pl.Series) -> pl.Series:
+    """The items of lists one below the other."""
+    return lists.explode(empty_as_null=False, keep_nulls=False)
+
+
+def numbers(lists: pl.Series) -> pl.Series:
+    """The number of the list that each of `values` stood in."""
+    lengths = lists.list.len().fill_null(0).alias("n").to_frame()
+    index = lengths.select(pl.int_range(pl.len(), dtype=pl.UInt32).repeat_by("n"))
+    return values(index.to_series())
 
 
 def below(table: pl.DataFrame, name: str, found: list[pl.Series]) -> pl.DataFrame:
@@ -446,7 +476,7 @@ def below(table: pl.DataFrame, name: str, found: list[pl.Series]) -> pl.DataFram
 
     Shape: the fields of a part, and `_row`, the number of the row of `table` it stood in.
     """
-    index, parts = elements(table[name])
+    index, parts = numbers(table[name]), values(table[name])
     if parts.null_count():
         found.append(index.filter(parts.is_null()))
     return parts.struct.unnest().with_columns(index.alias(_ROW))
