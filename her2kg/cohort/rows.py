@@ -15,7 +15,7 @@ import polars as pl
 
 from her2kg.records import json_schema
 
-_PARTS = ("her2_ish", "labs", "history", "judgement")  # flat columns with a dot in the name
+PARTS = ("her2_ish", "labs", "history", "judgement")  # flat columns with a dot in the name
 _KEPT = ("genomics", "notes")  # never interpreted, and not read
 
 
@@ -30,18 +30,19 @@ def schema() -> dict[str, Any]:
     for name, field in model["properties"].items():
         if name in _KEPT:
             continue
-        if name in _PARTS:
-            inner = _inner(model, field)
+        if name in PARTS:
+            inner = inner_fields(model, field)
             found |= {f"{name}.{each}": _type(model, said) for each, said in inner.items()}
         else:
             found[name] = _type(model, field)
     return found
 
 
-def _inner(model: Mapping[str, Any], field: Mapping[str, Any]) -> dict[str, Any]:
+def inner_fields(model: Mapping[str, Any], field: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a structure of the JSON Schema; none for any other field."""
     for way in (field, *field.get("anyOf", ())):
         if "$ref" in way:
-            return model["$defs"][way["$ref"].rsplit("/", 1)[-1]]["properties"]
+            return model["$defs"][way["$ref"].rsplit("/", 1)[-1]].get("properties", {})
     return {}
 
 
@@ -49,7 +50,7 @@ def _type(model: Mapping[str, Any], field: Mapping[str, Any]) -> Any:
     ways = [field, *field.get("anyOf", ())]
     for way in ways:
         if "$ref" in way:
-            inner = _inner(model, way)
+            inner = inner_fields(model, way)
             return pl.Struct({name: _type(model, said) for name, said in inner.items()})
     kinds = {way.get("type") for way in ways} - {"null", None}
     formats = {way.get("format") for way in ways}
@@ -72,7 +73,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in record.items():
         if name in _KEPT:
             continue
-        if name in _PARTS:
+        if name in PARTS:
             row |= {f"{name}.{inner}": each for inner, each in value.items()}
         else:
             row[name] = value
