@@ -119,6 +119,35 @@ class Judge:
         found = self.answer(rows, self.compiled.judged(rows, self.today), summary, why)
         return found, summary, pl.concat(why) if why else pl.DataFrame(schema=REASONS)
 
+    def by_claim(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Verdicts of each claim for a batch of clean rows.
+
+        Shape: one row a patient: id, as_of, then a column for each claim asked about, empty where
+        the claim is not valid on the day.
+        """
+        patient = self.compiled.judged(rows, self.today).frames["patient"]
+        days = self.days(rows, patient)
+        wrong = patient[CONTRADICTION].arg_true()
+        found: list[pl.Series] = []
+        for places, part, column in self.parts(rows, patient, days, wrong):
+            claims = self.compiled.claims
+            first, last = self.span(part[INTERVAL])
+            codes = []
+            for claim in self.claims:
+                shared, answers = claims.verdicts([claim], first, last, column)
+                frame = part.with_columns(
+                    translate(read, {}).alias(name) for name, read in shared.items()
+                )
+                code = self._code(*answers[claim.regimen, claim.basis], claim.basis)
+                codes.append(frame.with_columns(code.alias(claim.name))[claim.name])
+            if not found:
+                found = codes if places is None else [_spread(c, places, rows.height) for c in codes]
+            else:
+                found = [old.scatter(places, new) for old, new in zip(found, codes, strict=True)]
+        return pl.DataFrame(
+            [rows["id"], days.alias("as_of"), *(each.cat.to(VERDICT) for each in found)]
+        )
+
     def answer(
         self,
         rows: pl.DataFrame,
