@@ -65,6 +65,10 @@ class Contradictions:
             )
             for table in TABLES
         }
+        self.columns = {
+            table: [plain_column(*literal)[2] for literal in literals]
+            for table, literals in self.literals.items()
+        }
         self.known = {literal for literals in self.literals.values() for literal in literals}
 
     def column(self, node: str, met: bool) -> Expression | None:
@@ -84,16 +88,16 @@ class Contradictions:
         """Follow every clause in every table; give the nodes that are both met and unmet."""
         both: dict[str, dict[str, int]] = {}
         for table in TABLES:
-            known = [name for name in tables.frames[table].columns if name in self._columns(table)]
-            tables.frames[table] = tables.frames[table].drop(known)
+            tables.frames[table] = tables.frames[table].drop(self.columns[table], strict=False)
             tables.add(self.leaves[table])
             frame = tables.frames[table]
             left_out = dropped.get(table, {})
             every = (1 << frame.height) - 1
             held: Held = {}
-            for literal in self.literals[table]:
-                name = plain_column(*literal)[2]
-                if name in frame.columns:
+            there = set(frame.columns)
+            pairs = list(zip(self.literals[table], self.columns[table], strict=True))
+            for literal, name in pairs:
+                if name in there:
                     held[literal] = _bits(frame[name]) & (every ^ left_out.get(literal[0], 0))
             held |= {(kind, True): every for kind, own in KINDS.items() if own == table}
             self.close(table, held, left_out, every)
@@ -103,13 +107,9 @@ class Contradictions:
                 if met and (common := held[node, True] & held.get((node, False), 0))
             }
             tables.frames[table] = frame.with_columns(
-                _flags(held.get(literal, 0), frame.height).alias(plain_column(*literal)[2])
-                for literal in self.literals[table]
+                _flags(held.get(literal, 0), frame.height).alias(name) for literal, name in pairs
             )
         return both
-
-    def _columns(self, table: str) -> set[str]:
-        return {plain_column(*literal)[2] for literal in self.literals[table]}
 
     def close(self, table: str, held: Held, left_out: Mapping[str, int], every: int) -> None:
         """Add all that follows, but nothing about a node in the rows where it is left out."""

@@ -140,10 +140,7 @@ class Judge:
                 )
                 code = self._code(*answers[claim.regimen, claim.basis], claim.basis)
                 codes.append(frame.with_columns(code.alias(claim.name))[claim.name])
-            if not found:
-                found = codes if places is None else [_spread(c, places, rows.height) for c in codes]
-            else:
-                found = [old.scatter(places, new) for old, new in zip(found, codes, strict=True)]
+            found = codes if places is None else _put(found, places, codes)
         return pl.DataFrame(
             [rows["id"], days.alias("as_of"), *(each.cat.to(VERDICT) for each in found)]
         )
@@ -170,10 +167,7 @@ class Judge:
             if reasons is not None:
                 ids = rows["id"] if places is None else rows["id"].gather(places)
                 reasons.append(self.reasons(ids, part, column))
-            if not told:
-                told = codes if places is None else [_spread(c, places, rows.height) for c in codes]
-            else:
-                told = [old.scatter(places, new) for old, new in zip(told, codes, strict=True)]
+            told = codes if places is None else _put(told, places, codes)
         scope, *verdicts = told
         if summary is not None:
             summary.patients += rows.height
@@ -194,21 +188,21 @@ class Judge:
     def parts(
         self, rows: pl.DataFrame, patient: pl.DataFrame, days: pl.Series, wrong: pl.Series
     ) -> Iterator[tuple[pl.Series | None, pl.DataFrame, Column]]:
-        """The rows in two parts: those that do not contradict themselves, and the others.
+        """All rows, then those that contradict themselves once more, as they are to be judged.
 
         Shape: places in the batch (none: all of them), patients with their interval, and where
-        their classes are found.
+        their classes are found; what the first part says of rows with a contradiction is void.
         """
         patient = patient.with_columns(self.intervals(days))
+        yield None, patient, self.compiled.circuit.column
         if not len(wrong):
-            yield None, patient, self.compiled.circuit.column
             return
-        right = (~patient[CONTRADICTION]).arg_true()
-        yield right, patient.filter(~pl.col(CONTRADICTION)), self.compiled.circuit.column
         contradictions = self.compiled.contradictions
         again = self.compiled.encoder.encode(rows[wrong], self.today)
         again.derive(self.compiled.program)
-        settled = contradictions.decide(again).with_columns(self.intervals(days.gather(wrong)))
+        settled = contradictions.decide(again).with_columns(
+            self.intervals(days.gather(wrong)), pl.lit(False).alias(CONTRADICTION)
+        )
         yield wrong, settled, contradictions.column
 
     def reasons(self, ids: pl.Series, patient: pl.DataFrame, column: Column) -> pl.DataFrame:
@@ -224,7 +218,7 @@ class Judge:
             )
             flags = patient.select(
                 counts=translate(counts, {}), met=met, unmet=unmet, number=pl.int_range(pl.len())
-            ).filter(pl.col("counts") & ~pl.col("met"))
+            ).filter(pl.col("counts") & ~pl.col("met") & ~patient[CONTRADICTION])
             if not flags.height:
                 continue
             found.append(
@@ -247,7 +241,8 @@ class Judge:
         if not patient.height:
             return
         first, last = self.span(patient[INTERVAL])
-        summary.add(self.counting.count(patient, told[1:], self._sums(first, last, column)))
+        codes = dict(zip(self.names, told[1:], strict=True))
+        summary.add(self.counting.count(patient, codes, self._sums(first, last, column)))
 
     @staticmethod
     def span(intervals: pl.Series) -> tuple[int, int]:
@@ -324,7 +319,6 @@ class Judge:
         return code
 
 
-def _spread(codes: pl.Series, places: pl.Series, height: int) -> pl.Series:
-    """Values at their places in a column of a batch, which others fill up."""
-    none = pl.repeat(0, height, dtype=codes.dtype, eager=True).alias(codes.name)
-    return none.scatter(places, codes)
+def _put(columns: list[pl.Series], places: pl.Series, new: list[pl.Series]) -> list[pl.Series]:
+    """Put values at some places of each column."""
+    return [old.scatter(places, each) for old, each in zip(columns, new, strict=True)]

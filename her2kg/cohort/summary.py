@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from her2kg import queries
+from her2kg.cohort.circuit import CONTRADICTION
 from her2kg.cohort.claims import FALSE, Claim, Column, joined_all, joined_any, negated
 from her2kg.cohort.expressions import Expression
 from her2kg.cohort.frames import translate
@@ -133,7 +134,7 @@ class Counting:
     ) -> tuple[list[list[pl.Expr]], list[pl.Expr], list[tuple[Any, ...]]]:
         """Columns to compute before, then one sum for each count, and what each counts.
 
-        The columns of the verdicts, as places in VERDICTS, must be there.
+        A flag of those whom a regimen does not suit must be there.
         """
         claims = self.judge.compiled.claims
         opens: dict[str, Expression] = {}
@@ -151,7 +152,7 @@ class Counting:
             held = joined_all([joined_any(counted), fails])
             if held == FALSE:
                 continue
-            flag = translate(held, {}) & (pl.col(regimen) == VERDICTS.index("ineligible"))
+            flag = translate(held, {}) & pl.col(f"_out {regimen}")
             sums.append(flag.sum())
             keys.append(("excluded", regimen, criterion, wanted))
         waiting: dict[str, list[Expression]] = defaultdict(list)
@@ -201,7 +202,12 @@ class Counting:
                 return (read[0], *map(filled, read[1:]))
             return read
 
-        parts = [filled(valid), negated(filled(eligible)), negated(filled(ineligible))]
+        parts = [
+            filled(valid),
+            negated(filled(eligible)),
+            negated(filled(ineligible)),
+            negated(("column", None, CONTRADICTION)),
+        ]
         return joined_all(parts)
 
     def _bears(self, part: str, prop: str, column: Column) -> Expression:
@@ -215,12 +221,17 @@ class Counting:
         return unknown
 
     def count(
-        self, patient: pl.DataFrame, codes: Sequence[pl.Series], plan: tuple[Any, Any, Any]
+        self, patient: pl.DataFrame, codes: Mapping[str, pl.Series], plan: tuple[Any, Any, Any]
     ) -> Summary:
         """Count one batch, or the rows of it that contradict themselves."""
         found = Summary.of(self.judge)
         before, sums, keys = plan
-        frame = patient.with_columns(codes)
+        # What is said of a row that contradicts itself counts only once it is settled.
+        against = VERDICTS.index("ineligible")
+        frame = patient.with_columns(
+            ((codes[regimen] == against) & ~patient[CONTRADICTION]).alias(f"_out {regimen}")
+            for regimen in {key[0] for key in self.criteria}
+        )
         for columns in before:
             frame = frame.with_columns(columns)
         numbers = frame.select(each.alias(str(at)) for at, each in enumerate(sums)).row(0)
