@@ -158,24 +158,26 @@ def _replaced(
     keep = pl.repeat(True, rows.height, eager=True).scatter(at, False)
     if not loaded:
         return rows.filter(keep), chunk.places.filter(keep)
-    extra = chunk.rows.select(chunk.extra)
-    new = pl.DataFrame(
-        [
-            pl.Series(name, [each.get(name) for each in loaded.values()], dtype=dtype)
-            if name not in chunk.extra
-            else extra[name].gather(list(loaded))
-            for name, dtype in rows.schema.items()
-        ]
-    )
+    stated = set().union(*loaded.values())
+    types = {name: dtype for name, dtype in schema().items() if name in stated | {*rows.columns}}
+    new = [
+        pl.Series(name, [each.get(name) for each in loaded.values()], dtype=dtype)
+        for name, dtype in types.items()
+    ]
+    new += [rows[name].gather(list(loaded)) for name in chunk.extra]
+    both = pl.concat([rows.filter(keep), pl.DataFrame(new)], how="diagonal")
     number = pl.int_range(rows.height, dtype=pl.UInt32, eager=True)
     order = pl.concat([number.filter(keep), pl.Series(list(loaded), dtype=pl.UInt32)])
-    turn = order.arg_sort()
-    return pl.concat([rows.filter(keep), new])[turn], chunk.places.gather(order.sort())
+    return both[order.arg_sort()], chunk.places.gather(order.sort())
 
 
 def _reject(file: str, row: int, identifier: str | None, problem: Problem) -> tuple[Any, ...]:
-    return (file, row, identifier, problem.path, _text(problem.value), problem.accepted)
+    value = problem.value
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return (file, row, identifier, _text(problem.path), _text(value), _text(problem.accepted))
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _text(given: str) -> str:
+    """A text that UTF-8 can hold."""
+    return given.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -37,6 +37,7 @@ _LIMIT = "_limit"
 _BIRTH = "_birth"
 _ISH = tuple(f"her2_ish.{name}" for name in IshTest.model_fields)
 _PRINTED = r"(?s)\A[!-~](?:.*[!-~])?\z"  # no blank at either end; other scripts are looked at closer
+_PLAIN = pl.QueryOptFlags(comm_subexpr_elim=False)
 _HIGHEST = sys.float_info.max
 _OWN = {
     "_stage": pl.UInt8,
@@ -126,10 +127,22 @@ class Screen:
         name = "judgement.special_circumstances"
         if name in rows.columns:
             found += self.listed_words(rows[name], name)
+        found += self.broken(rows)
+        return pl.concat(found).unique().sort() if found else pl.Series([], dtype=pl.UInt32)
+
+    def broken(self, rows: pl.DataFrame) -> list[pl.Series]:
+        """Rows that a rule on whole rows suspects."""
         rules = self._rules(tuple(rows.columns))
-        said = rows.select(pl.any_horizontal(rules).fill_null(False)).to_series()
-        found.append(said.arg_true().cast(pl.UInt32))
-        return pl.concat(found).unique().sort()
+        # Nearly all rules are kept by all rows: asked for one answer each, they share no work.
+        asked = rows.lazy().select(
+            rule.any().alias(str(number)) for number, rule in enumerate(rules)
+        )
+        answers = asked.collect(optimizations=_PLAIN).row(0)
+        kept = [rule for rule, broken in zip(rules, answers, strict=True) if broken]
+        if not kept:
+            return []
+        said = rows.select(pl.any_horizontal(kept).fill_null(False)).to_series()
+        return [said.arg_true().cast(pl.UInt32)]
 
     # --- rows ---------------------------------------------------------------------------------
 
