@@ -59,7 +59,10 @@ def whole(record: dict[str, Any]) -> dict[str, Any]:
 
 def short(record: dict[str, Any]) -> dict[str, Any]:
     record = copy.deepcopy(record)
-    for holder, name in [(record, "her2_ish"), *((t, "ish") for t in record.get("her2_tests") or ())]:
+    for holder, name in [
+        (record, "her2_ish"),
+        *((t, "ish") for t in record.get("her2_tests") or ()),
+    ]:
         if isinstance(holder.get(name), str):
             holder[name] = {"result": holder[name]}
     return {name: value for name, value in record.items() if value is not None}
@@ -564,7 +567,8 @@ def test_courses_in_a_table_of_their_own_give_the_same_rows(kind, of, examples, 
         table.write_parquet(tmp_path / "c.parquet")
     if kind == "csv":
         cells_of = [
-            {n: v if isinstance(v, str) else json.dumps(v) for n, v in c.items() if v is not None} for c in courses
+            {n: v if isinstance(v, str) else json.dumps(v) for n, v in c.items() if v is not None}
+            for c in courses
         ]
         pl.DataFrame(cells_of, infer_schema_length=None).write_csv(tmp_path / "c.csv")
     if kind == "ndjson":
@@ -597,7 +601,10 @@ def test_courses_that_do_not_fit_or_have_no_patient_are_rejected(read, tmp_path)
     )
     rows, rejects = one(read(table, therapies=path))
     assert [row["id"] for row in rows] == ["a", "c"]
-    assert [course.get("start") for course in rows[0]["prior_therapies"]] == ["2024-01-01", "2025-01-01"]
+    assert [course.get("start") for course in rows[0]["prior_therapies"]] == [
+        "2024-01-01",
+        "2025-01-01",
+    ]
     assert rows[0]["prior_therapies"][1]["drugs"] == ["trastuzumab", "docetaxel"]
     assert "prior_therapies" not in rows[1]
     told = [(each["file"], each["row"], each["id"], each["column"]) for each in rejects]
