@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from her2kg.record_model import Course, PatientRecord
     from her2kg.record_rdf import Names
 
-_OLDEST = 130  # years
-_LOCAL_SITES = ("lymph node",)
+OLDEST = 130  # years
+LOCAL_SITES = ("lymph node",)
 _PLACEHOLDER = "drug_unspecified_"
 
 
@@ -174,11 +174,11 @@ def _age(model: PatientRecord, today: date) -> Iterator[Problem]:
         return
     day = min(model.as_of or today, today)
     years = completed_years(model.birth_date, day)
-    if years > _OLDEST:
+    if years > OLDEST:
         yield Problem(
             "birth_date",
             model.birth_date.isoformat(),
-            f"a date that makes the age on {day} at most {_OLDEST} years (it is {years})",
+            f"a date that makes the age on {day} at most {OLDEST} years (it is {years})",
         )
     elif years >= 0 and model.age is not None and abs(model.age - years) > 1:
         accepted = (
@@ -286,7 +286,7 @@ def _brief(value: Any) -> str:
 def _contradictions(model: PatientRecord) -> Iterator[Problem]:
     """Compare fields two at a time; each problem is told at the first of the two."""
     sites = model.metastatic_sites or []
-    distant = ", ".join(site for site in sites if site not in _LOCAL_SITES)
+    distant = ", ".join(site for site in sites if site not in LOCAL_SITES)
     early, stage = model.setting == "early", model.stage
     tnm_m = re.search(r"M([01])", model.tnm or "")
     grown = [c for c in categories(model.tnm, model.nodes) if re.match("T[1-4]", c.name)]

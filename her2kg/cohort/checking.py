@@ -19,7 +19,7 @@ from her2kg.cohort.rows import row_of, schema
 from her2kg.cohort.screen import Screen
 from her2kg.cohort.therapies import Therapies
 from her2kg.cohort.values import Unfit, reader
-from her2kg.errors import DataError, Problem
+from her2kg.errors import DataError, Problem, UnknownTerm
 from her2kg.names import Names
 from her2kg.records import load_record
 
@@ -31,6 +31,7 @@ REJECTS = {
     "value": pl.String,
     "accepted": pl.String,
 }
+_REMEMBERED = 100_000  # names
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,32 @@ def batches(
         yield Batch(pl.DataFrame(schema={"id": pl.String}), none, courses.source, rejects)
 
 
+class _Remembered:
+    """Names whose answers are kept, refusals too: the same wrong name may stand in many rows."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._found: dict[tuple[str, tuple[str, ...]], str | UnknownTerm] = {}
+
+    def resolve(self, name: str, kinds: tuple[str, ...]) -> str:
+        """As `Names.resolve`."""
+        found = self._found.get((name, kinds))
+        if found is None:
+            if len(self._found) > _REMEMBERED:
+                self._found.clear()
+            try:
+                found = self._names.resolve(name, kinds)
+            except UnknownTerm as error:
+                found = error
+            self._found[name, kinds] = found
+        if isinstance(found, UnknownTerm):
+            raise found.with_traceback(None)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._names, name)
+
+
 class Checker:
     """Checks chunks; keeps what it learned of names from one to the next.
 
@@ -96,9 +123,9 @@ class Checker:
     """
 
     def __init__(self, names: Names, today: date | None = None) -> None:
-        self.names = names
+        self.names: Any = _Remembered(names)
         self.today = today or date.today()
-        self.screen = Screen(names, self.today)
+        self.screen = Screen(self.names, self.today)
 
     def check(self, chunk: Chunk, *, strict: bool = False) -> Batch:
         """The good rows of a chunk, and the problems of the others.
@@ -133,7 +160,6 @@ class Checker:
             rows.height,
         )
 
-
     def load(self, source: Any) -> dict[str, Any]:
         """One record, normalised, as a row.
 
@@ -158,24 +184,26 @@ def _replaced(
     keep = pl.repeat(True, rows.height, eager=True).scatter(at, False)
     if not loaded:
         return rows.filter(keep), chunk.places.filter(keep)
-    extra = chunk.rows.select(chunk.extra)
-    new = pl.DataFrame(
-        [
-            pl.Series(name, [each.get(name) for each in loaded.values()], dtype=dtype)
-            if name not in chunk.extra
-            else extra[name].gather(list(loaded))
-            for name, dtype in rows.schema.items()
-        ]
-    )
+    stated = set().union(*loaded.values())
+    types = {name: dtype for name, dtype in schema().items() if name in stated | {*rows.columns}}
+    new = [
+        pl.Series(name, [each.get(name) for each in loaded.values()], dtype=dtype)
+        for name, dtype in types.items()
+    ]
+    new += [rows[name].gather(list(loaded)) for name in chunk.extra]
+    both = pl.concat([rows.filter(keep), pl.DataFrame(new)], how="diagonal")
     number = pl.int_range(rows.height, dtype=pl.UInt32, eager=True)
     order = pl.concat([number.filter(keep), pl.Series(list(loaded), dtype=pl.UInt32)])
-    turn = order.arg_sort()
-    return pl.concat([rows.filter(keep), new])[turn], chunk.places.gather(order.sort())
+    return both[order.arg_sort()], chunk.places.gather(order.sort())
 
 
 def _reject(file: str, row: int, identifier: str | None, problem: Problem) -> tuple[Any, ...]:
-    return (file, row, identifier, problem.path, _text(problem.value), problem.accepted)
+    value = problem.value
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return (file, row, identifier, _text(problem.path), _text(value), _text(problem.accepted))
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _text(given: str) -> str:
+    """A text that UTF-8 can hold."""
+    return given.encode("utf-8", "backslashreplace").decode("utf-8")

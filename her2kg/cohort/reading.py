@@ -57,7 +57,7 @@ class Chunk:
         if self.texts is None:
             return found
         try:
-            told = loads(plain_text(self.texts[row]))
+            told = loads(self.texts[row].decode("utf-8-sig"))
         except (Unfit, ValueError, RecursionError):
             told = None
         if not isinstance(told, dict):
@@ -113,7 +113,11 @@ def _of_frame(table: pl.DataFrame | pl.LazyFrame, size: int, extra: tuple[str, .
 
 def _of_path(path: Path, size: int, extra: tuple[str, ...]) -> Iterator[Chunk]:
     records: list[Path] = []
+    outside = [name for name in extra if name not in schema()]
     for each in files(path):
+        if outside and each.suffix.lower() not in _TABLES:
+            given = Fact("records of JSON, which have no such field")
+            raise DataError([Problem(outside[0], given, f"a file {one_of(_TABLES)}")], str(each))
         if each.suffix.lower() == ".json":
             records.append(each)
             if len(records) == size:
@@ -255,13 +259,14 @@ def _plan(given: pl.Schema, source: str, extra: tuple[str, ...]) -> _Plan:
     """
     known = schema()
     parts = tuple(name for name in PARTS if isinstance(given.get(name), pl.Struct))
+    left_out = {*KEPT, *(name for name in PARTS if given.get(name) == pl.Null)}
     short = {}
     if "her2_ish" in given and "her2_ish" not in parts:
         short["her2_ish"] = "her2_ish.result"
     reached: list[str] = []
     problems = []
     for name, dtype in given.items():
-        if name in KEPT or name in extra:
+        if name in left_out or (name in extra and name not in known):
             continue
         if name in parts:
             reached += [f"{name}.{each.name}" for each in dtype.fields]
@@ -277,23 +282,28 @@ def _plan(given: pl.Schema, source: str, extra: tuple[str, ...]) -> _Plan:
             problems += [_unknown(path, ()) for path in strange(dtype, known[name], name)]
     if "id" not in given:
         problems.insert(0, Problem("id", MISSING, "a column with a text that names each patient"))
+    for name in extra:
+        if name not in given:
+            problems.append(Problem(name, MISSING, "the column that was asked for"))
     if problems:
         raise DataError(problems, source)
     return _Plan(
-        selected=[name for name in given if name not in KEPT],
+        selected=[name for name in given if name not in left_out],
         parts=parts,
         renamed=short,
         numbered=given["id"].is_integer(),
-        extra=tuple(name for name in extra if name in given and name not in known),
+        extra=tuple(name for name in extra if name not in known),
     )
 
 
 def _unknown(name: str, known: Iterable[str]) -> Problem:
-    candidates = [*known, *KEPT]
+    candidates = [*(known or schema()), *KEPT]
     last = name.rpartition(".")[2]
     inner = {each.rpartition(".")[2]: each for each in candidates if "." in each}
     close = [inner[last]] if last in inner else did_you_mean(name, candidates)
     close = close or [inner[each] for each in did_you_mean(last, inner)]
+    if name in PARTS:
+        return Problem(name, Fact("one column"), f"columns {name}.FIELD; fields: her2kg schema")
     hint = f"; did you mean {one_of(close)}?" if close else "; fields: her2kg schema"
     return Problem(name, Fact("an unknown column"), f"a column of the record{hint}")
 
@@ -324,7 +334,8 @@ def _of_lines(path: Path, size: int) -> Iterator[Chunk]:
         if len(texts) == size:
             yield _of_texts(texts, str(path), places)
             texts, places = [], []
-    yield _of_texts(texts, str(path), places)
+    if texts:
+        yield _of_texts(texts, str(path), places)
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:

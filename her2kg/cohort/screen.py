@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from functools import cache, cached_property, lru_cache, reduce
+from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Any
 
@@ -20,10 +20,9 @@ from pydantic import ValidationError
 from her2kg.cohort.rows import inner_fields, schema
 from her2kg.errors import UnknownTerm
 from her2kg.names import Names
-from her2kg.namespaces import BASE
 from her2kg.record_checks import (
-    _LOCAL_SITES,
-    _OLDEST,
+    LOCAL_SITES,
+    OLDEST,
     Resolver,
     check_record,
     unknown_categories,
@@ -32,11 +31,14 @@ from her2kg.record_model import Course, IshTest, PatientRecord
 from her2kg.record_tnm import categories, read_nodes
 from her2kg.records import DRUG_KINDS, EVENT_KINDS, REGIMEN_KINDS, json_schema
 
+_REMEMBERED = 200_000  # texts of one column that are kept from batch to batch
 _ROW = "_row"
 _LIMIT = "_limit"
 _BIRTH = "_birth"
 _ISH = tuple(f"her2_ish.{name}" for name in IshTest.model_fields)
-_PRINTED = r"(?s)\A[!-~](?:.*[!-~])?\z"  # no blank at either end; other scripts are looked at closer
+# No blank at either end; a text that begins or ends in another script is looked at closer.
+_PRINTED = r"(?s)\A[!-~](?:.*[!-~])?\z"
+_PLAIN = pl.QueryOptFlags(comm_subexpr_elim=False)
 _HIGHEST = sys.float_info.max
 _OWN = {
     "_stage": pl.UInt8,
@@ -126,10 +128,22 @@ class Screen:
         name = "judgement.special_circumstances"
         if name in rows.columns:
             found += self.listed_words(rows[name], name)
+        found += self.broken(rows)
+        return pl.concat(found).unique().sort() if found else pl.Series([], dtype=pl.UInt32)
+
+    def broken(self, rows: pl.DataFrame) -> list[pl.Series]:
+        """Rows that a rule on whole rows suspects."""
         rules = self._rules(tuple(rows.columns))
-        said = rows.select(pl.any_horizontal(rules).fill_null(False)).to_series()
-        found.append(said.arg_true().cast(pl.UInt32))
-        return pl.concat(found).unique().sort()
+        # Nearly all rules are kept by all rows: asked for one answer each, they share no work.
+        asked = rows.lazy().select(
+            rule.any().alias(str(number)) for number, rule in enumerate(rules)
+        )
+        answers = asked.collect(optimizations=_PLAIN).row(0)
+        kept = [rule for rule, broken in zip(rules, answers, strict=True) if broken]
+        if not kept:
+            return []
+        said = rows.select(pl.any_horizontal(kept).fill_null(False)).to_series()
+        return [said.arg_true().cast(pl.UInt32)]
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -166,7 +180,7 @@ class Screen:
             yield pl.col(name) < pl.col("birth_date")
         birth, day = pl.col("birth_date").dt, pl.col(_LIMIT).dt
         days_old = pl.col(_LIMIT).to_physical() - pl.col("birth_date").to_physical()
-        yield days_old > _OLDEST * 365
+        yield days_old > OLDEST * 365
         if "age" in columns:
             later = (birth.month() > day.month()) | (
                 (birth.month() == day.month()) & (birth.day() > day.day())
@@ -229,7 +243,7 @@ class Screen:
             return []
         index = numbers(rows[name])
         return [
-            _marked(rows, index.filter(~items.is_in(_LOCAL_SITES)), "_distant"),
+            _marked(rows, index.filter(~items.is_in(LOCAL_SITES)), "_distant"),
             _marked(rows, index.filter(items == "brain"), "_brain"),
         ]
 
@@ -248,6 +262,8 @@ class Screen:
     def bad_texts(self, items: pl.Series, path: str) -> list[str | None]:
         """Texts that name nothing, are blank or have blanks around them, or are missing."""
         fine = self._fine.setdefault(path, set())
+        if len(fine) > _REMEMBERED:
+            fine.clear()
         bad = []
         for text in items.unique().to_list():
             if text in fine:
@@ -278,6 +294,8 @@ class Screen:
         bits = bits.alias("_stage")
         if "nodes" not in there or "positive_nodes" not in rows.columns:
             return [bits]
+        if len(self._counts) > _REMEMBERED:
+            self._counts.clear()
         for text in rows["nodes"].unique().drop_nulls():
             if text not in self._counts:
                 read = read_nodes(text)
@@ -288,6 +306,8 @@ class Screen:
     def stages(self, texts: pl.Series, nodes: bool) -> pl.Series:
         """What each text says alone."""
         known = self._stages.setdefault(texts.name, {})
+        if len(known) > _REMEMBERED:
+            known.clear()
         for text in texts.unique().drop_nulls():
             if text not in known:
                 known[text] = self.stage(None, text) if nodes else self.stage(text, None)
@@ -298,6 +318,8 @@ class Screen:
         table = rows.select("tnm", "nodes").with_row_index(_ROW).drop_nulls()
         pairs = table.select("tnm", "nodes").unique()
         known = self._pairs
+        if len(known) > _REMEMBERED:
+            known.clear()
         wrong_pairs = []
         for pair in pairs.iter_rows():
             if pair not in known:
@@ -345,7 +367,8 @@ class Screen:
         for day in ("start", "end", "progression_date"):
             found += _outside(table, day, "start" if day != "start" else None)
         regimens = table["regimen"]
-        if bad := [each for each in self.bad_texts(regimens, f"{path}.regimen") if each is not None]:
+        bad = [each for each in self.bad_texts(regimens, f"{path}.regimen") if each is not None]
+        if bad:
             found.append(row.filter(regimens.is_in(bad)))
         found += [row.gather(each) for each in self.listed_texts(table["drugs"], f"{path}.drugs")]
         found += self.pairs(table.select(_ROW, "regimen", "drugs").drop_nulls())
@@ -370,6 +393,8 @@ class Screen:
         """Rows with a course whose drugs may not go with its regimen."""
         key = table["regimen"] + _BETWEEN + table["drugs"].list.join(_BETWEEN, ignore_nulls=False)
         fine = self._fine.setdefault("pairs", set())
+        if len(fine) > _REMEMBERED:
+            fine.clear()
         bad = [text for text in key.unique() if text not in fine]
         for text in list(bad):
             if text is not None and self.goes_together(*text.split(_BETWEEN)):

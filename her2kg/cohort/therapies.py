@@ -29,6 +29,7 @@ class Therapies:
     """
 
     def __init__(self, source: Any, *, size: int = reading.SIZE) -> None:
+        self.source = str(source) if isinstance(source, str | Path) else "therapies"
         self._files: list[str] = []
         self._odd: dict[tuple[int, int], Any] = {}  # file and row -> a course that does not fit
         tables = list(self._tables(source, size))
@@ -150,7 +151,8 @@ class Therapies:
 
         Errors: DataError if the table of patients has courses too.
         """
-        if COURSES in chunk.rows.columns:
+        held = chunk.rows[COURSES] if COURSES in chunk.rows.columns else None
+        if COURSES in chunk.odd or (held is not None and held.null_count() < len(held)):
             accepted = "courses in one of the two tables; leave the column out or give no therapies"
             raise DataError([Problem(COURSES, Fact("a column beside the table"), accepted)])
         places = chunk.rows.select("id").join(
