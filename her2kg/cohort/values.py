@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from her2kg.cohort.rows import PARTS, schema
+from her2kg.cohort.rows import schema
 from her2kg.errors import DataError
 from her2kg.record_input import read_source
 
@@ -339,9 +339,22 @@ def _truth(value: Any) -> bool | None:
 # --- records --------------------------------------------------------------------------------------
 
 
+Read = Callable[[Any], Any]
+
+
 @cache
-def _readers() -> dict[str, Callable[[Any], Any]]:
-    return {name: reader(dtype, name.rpartition(".")[2]) for name, dtype in schema().items()}
+def _readers() -> tuple[dict[str, Read], dict[str, dict[str, tuple[str, Read]]]]:
+    """By field: a reader; by part and field: the name of the column and a reader."""
+    top: dict[str, Read] = {}
+    parts: dict[str, dict[str, tuple[str, Read]]] = {}
+    for name, dtype in schema().items():
+        part, _, inner = name.rpartition(".")
+        read = reader(dtype, inner)
+        if part:
+            parts.setdefault(part, {})[inner] = (name, read)
+        else:
+            top[name] = read
+    return top, parts
 
 
 def row_from_json(record: Any) -> dict[str, Any]:
@@ -351,28 +364,29 @@ def row_from_json(record: Any) -> dict[str, Any]:
     """
     if not isinstance(record, dict):
         raise Unfit
-    readers, row = _readers(), {}
+    row: dict[str, Any] = {}
+    top, parts = _readers()
     for name, value in record.items():
         if value is None:
             continue
-        if name in KEPT:
-            _look_through(name, value)
-        elif name in PARTS:
+        if name in top:
+            row[name] = top[name](value)
+        elif name in parts:
             if name == "her2_ish" and isinstance(value, str):
                 value = {"result": value}
             if not isinstance(value, dict):
                 raise Unfit
+            known = parts[name]
             for inner, each in value.items():
-                row[f"{name}.{inner}"] = _read(readers, f"{name}.{inner}", each)
+                if inner not in known:
+                    raise Unfit
+                place, read = known[inner]
+                row[place] = read(each)
+        elif name in KEPT:
+            _look_through(name, value)
         else:
-            row[name] = _read(readers, name, value)
+            raise Unfit
     return row
-
-
-def _read(readers: dict[str, Callable[[Any], Any]], name: str, value: Any) -> Any:
-    if name not in readers:
-        raise Unfit
-    return readers[name](value)
 
 
 def _look_through(name: str, value: Any) -> None:
