@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,10 +14,12 @@ import patients
 import polars as pl
 import pytest
 
+from her2kg.cohort import reading
 from her2kg.cohort.checking import Batch, Checker, batches
 from her2kg.cohort.reading import Chunk
 from her2kg.cohort.rejects import RejectWriter
 from her2kg.cohort.rows import PARTS, frame_of, record_of, row_of, schema
+from her2kg.cohort.values import Unfit, row_from_json
 from her2kg.errors import DataError
 from her2kg.graph import example_files
 from her2kg.records import load_record
@@ -218,8 +221,6 @@ def _change(rng: Random, data: dict[str, Any]) -> None:
 
 def fits(record: dict[str, Any]) -> bool:
     """Whether the columns can hold a record: else it is not in question for the screen."""
-    from her2kg.cohort.values import Unfit, row_from_json
-
     try:
         row_from_json(json.loads(json.dumps(record)))
     except Unfit:
@@ -257,8 +258,6 @@ def test_mutated_records_have_the_verdict_of_load_record(examples, names, read, 
 def test_mutated_records_in_a_table_have_the_verdict_of_load_record(examples, names):
     records = [record for record in generated(6000, examples) if fits(record)]
     texts = [json.loads(json.dumps(record)) for record in records]
-    from her2kg.cohort.values import row_from_json
-
     table = frame_of([row_from_json(record) for record in texts])
     checker = Checker(names, TODAY)
     chunk = Chunk(table, "table", pl.int_range(1, table.height + 1, eager=True))
@@ -644,3 +643,41 @@ def test_rejects_are_written_when_they_are_whole(suffix, read, tmp_path):
     with RejectWriter(path):
         pass
     assert not (pl.read_csv(path) if suffix == "csv" else pl.read_parquet(path)).height
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson"])
+def test_files_are_read_in_bounded_memory(kind, tmp_path):
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        pytest.skip("memory is read from /proc")
+
+    def megabytes() -> float:
+        _, resident, shared = status.read_text().split()[:3]  # shared: pages of the file itself
+        return (int(resident) - int(shared)) * 4096 / 1e6
+
+    count, text = (40_000, "x" * 8000)
+    path = tmp_path / f"p.{kind}"
+    if kind == "ndjson":
+        with path.open("w") as file:
+            for number in range(count):
+                file.write(json.dumps({"id": f"{number}", "conditions": [text]}) + "\n")
+    else:
+        number = pl.int_range(count, eager=True)
+        table = pl.select(pl.format("{}", number).alias("id"))
+        texts = pl.format("{}{}", pl.lit(number), pl.lit(text))
+        table = table.with_columns(texts.alias("conditions"))
+        if kind == "csv":
+            table.write_csv(path)
+        else:
+            table = table.with_columns(pl.concat_list("conditions"))
+            table.write_parquet(path, row_group_size=1000)
+        del table, texts
+    before, most, rows = megabytes(), 0.0, 0
+    for chunk in reading.read(path, size=1000):
+        rows += chunk.rows.height
+        most = max(most, megabytes() - before)
+    assert rows == count
+    assert most < 200, f"{most:.0f} MB for {count * len(text) / 1e6:.0f} MB of text"

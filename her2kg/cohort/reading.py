@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from her2kg.cohort.rows import PARTS, record_of, schema
-from her2kg.cohort.values import KEPT, Odd, Unfit, from_text, loads, row_from_json, typed
+from her2kg.cohort.values import KEPT, Odd, Unfit, column, from_text, loads, row_from_json, typed
 from her2kg.errors import MISSING, DataError, Fact, Problem, did_you_mean, one_of
 from her2kg.record_input import MAX_RECORD_BYTES
 
@@ -24,6 +24,7 @@ _LINES = (".ndjson", ".jsonl")
 _TABLES = (".parquet", *_SEPARATORS)
 KINDS = (*_TABLES, *_LINES, ".json")
 SIZE = 100_000
+_AT_ONCE = 1_000  # JSON records that become columns together, few enough for the processor's cache
 Convert = Callable[[pl.Series, Any], tuple[pl.Series, Odd]]
 
 
@@ -372,25 +373,33 @@ def _of_records(folder: Path, paths: list[Path]) -> Chunk:
 
 
 def _of_texts(texts: list[bytes], source: str, places: list[int]) -> Chunk:
-    found, suspects = [], []
-    for number, text in enumerate(texts):
-        try:
-            row = row_of_text(text)
-        except (Unfit, ValueError, RecursionError):
-            row = {"id": _id_of(text)}
-            suspects.append(number)
-        found.append(row)
-    names = set().union(*found) if found else set()
-    names.add("id")
-    rows = pl.DataFrame(
+    suspects: list[int] = []
+    frames = []
+    for start in range(0, len(texts), _AT_ONCE):
+        found = []
+        for number, text in enumerate(texts[start : start + _AT_ONCE], start):
+            try:
+                row = row_of_text(text)
+            except (Unfit, ValueError, RecursionError):
+                row = {"id": _id_of(text)}
+                suspects.append(number)
+            found.append(row)
+        frames.append(_of_rows(found))
+    names = set().union(*(each.columns for each in frames))
+    rows = pl.concat(frames, how="diagonal").select(name for name in schema() if name in names)
+    numbers = pl.Series("row", places, dtype=pl.Int64)
+    return Chunk(rows, source, numbers, {}, texts, suspects)
+
+
+def _of_rows(found: list[dict[str, Any]]) -> pl.DataFrame:
+    names = {"id"}.union(*found)
+    return pl.DataFrame(
         [
-            pl.Series(name, [row.get(name) for row in found], dtype=dtype)
+            column(name, [row.get(name) for row in found], dtype)
             for name, dtype in schema().items()
             if name in names
         ]
     )
-    numbers = pl.Series("row", places, dtype=pl.Int64)
-    return Chunk(rows, source, numbers, {}, texts, suspects)
 
 
 def _id_of(text: bytes) -> str | None:

@@ -11,7 +11,7 @@ import polars as pl
 from her2kg.cohort import reading
 from her2kg.cohort.reading import Chunk
 from her2kg.cohort.rows import schema
-from her2kg.cohort.values import Odd, Unfit, from_text, loads, reader, typed
+from her2kg.cohort.values import Odd, Unfit, column, from_text, loads, reader, typed
 from her2kg.errors import MISSING, DataError, Fact, Problem, did_you_mean, one_of
 
 COURSES = "prior_therapies"
@@ -140,7 +140,7 @@ class Therapies:
             rows.append(number)
         return self._table(
             pl.Series(ids, dtype=pl.String),
-            pl.Series(courses, dtype=_course()),
+            column("course", courses, _course()),
             pl.Series(rows, dtype=pl.UInt32),
         )
 

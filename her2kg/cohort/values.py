@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from her2kg.cohort.rows import PARTS, schema
+from her2kg.cohort.rows import schema
 from her2kg.errors import DataError
 from her2kg.record_input import read_source
 
@@ -19,6 +19,7 @@ KEPT = ("genomics", "notes")  # accepted, never read
 Odd = dict[int, Any]  # number of a row in its chunk -> the value that its type cannot hold
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WHOLE = 2**63
+_FEW = 50  # lists that are built one by one
 _RESOLVED = "resolved"  # a day, or false: held as text
 _ISH = "ish"  # its result as text is short for a structure
 
@@ -149,7 +150,7 @@ def _by_value(series: pl.Series, dtype: Any) -> tuple[pl.Series, Odd]:
         except Unfit:
             found.append(None)
             odd[row] = value
-    return pl.Series(series.name, found, dtype=dtype), odd
+    return column(series.name, found, dtype), odd
 
 
 def _by_cell(series: pl.Series, dtype: Any) -> tuple[pl.Series, Odd]:
@@ -170,7 +171,39 @@ def _by_cell(series: pl.Series, dtype: Any) -> tuple[pl.Series, Odd]:
             known[cell], wrong[cell] = None, value
     cells = series.to_list()
     odd = {row: wrong[cell] for row, cell in enumerate(cells) if cell in wrong} if wrong else {}
-    return pl.Series(series.name, [known[cell] for cell in cells], dtype=dtype), odd
+    return column(series.name, [known[cell] for cell in cells], dtype), odd
+
+
+def column(name: str, found: list[Any], dtype: Any) -> pl.Series:
+    """A column of values that `reader` gave; lists and structures are put together by columns.
+
+    Polars takes several times longer to build them from single values.
+    """
+    if isinstance(dtype, pl.Struct):
+        fields = [
+            column(each.name, [None if v is None else v[each.name] for v in found], each.dtype)
+            for each in dtype.fields
+        ]
+        built = pl.DataFrame(fields).to_struct(name)
+        there = [value is not None for value in found]
+        return built if all(there) else _where(built, pl.Series(there, dtype=pl.Boolean))
+    if not isinstance(dtype, pl.List) or len(found) < _FEW:
+        return pl.Series(name, found, dtype=dtype)
+    inner = column("item", [each for value in found for each in value or ()], dtype.inner)
+    full = [row for row, value in enumerate(found) if value]
+    lengths = [len(found[row]) for row in full]
+    rows = pl.DataFrame({"row": full, "n": lengths}, schema={"row": pl.UInt32, "n": pl.UInt32})
+    number = rows.select(pl.col("row").repeat_by("n").explode()).to_series()
+    lists = pl.DataFrame([number, inner]).group_by("row", maintain_order=True).agg("item")["item"]
+    places = pl.Series([None] * len(found), dtype=pl.UInt32)
+    if full:
+        order = pl.int_range(len(full), dtype=pl.UInt32, eager=True)
+        places = places.scatter(rows["row"], order)
+    empty = pl.Series([value is not None and not value for value in found], dtype=pl.Boolean)
+    frame = pl.DataFrame([lists.gather(places).alias("lists"), empty.alias("empty")])
+    none = pl.lit(pl.Series([[]], dtype=dtype)).first()
+    built = frame.select(pl.when("empty").then(none).otherwise("lists").alias(name)).to_series()
+    return built.cast(dtype)
 
 
 # --- single values --------------------------------------------------------------------------------
@@ -306,9 +339,22 @@ def _truth(value: Any) -> bool | None:
 # --- records --------------------------------------------------------------------------------------
 
 
+Read = Callable[[Any], Any]
+
+
 @cache
-def _readers() -> dict[str, Callable[[Any], Any]]:
-    return {name: reader(dtype, name.rpartition(".")[2]) for name, dtype in schema().items()}
+def _readers() -> tuple[dict[str, Read], dict[str, dict[str, tuple[str, Read]]]]:
+    """By field: a reader; by part and field: the name of the column and a reader."""
+    top: dict[str, Read] = {}
+    parts: dict[str, dict[str, tuple[str, Read]]] = {}
+    for name, dtype in schema().items():
+        part, _, inner = name.rpartition(".")
+        read = reader(dtype, inner)
+        if part:
+            parts.setdefault(part, {})[inner] = (name, read)
+        else:
+            top[name] = read
+    return top, parts
 
 
 def row_from_json(record: Any) -> dict[str, Any]:
@@ -318,28 +364,29 @@ def row_from_json(record: Any) -> dict[str, Any]:
     """
     if not isinstance(record, dict):
         raise Unfit
-    readers, row = _readers(), {}
+    row: dict[str, Any] = {}
+    top, parts = _readers()
     for name, value in record.items():
         if value is None:
             continue
-        if name in KEPT:
-            _look_through(name, value)
-        elif name in PARTS:
+        if name in top:
+            row[name] = top[name](value)
+        elif name in parts:
             if name == "her2_ish" and isinstance(value, str):
                 value = {"result": value}
             if not isinstance(value, dict):
                 raise Unfit
+            known = parts[name]
             for inner, each in value.items():
-                row[f"{name}.{inner}"] = _read(readers, f"{name}.{inner}", each)
+                if inner not in known:
+                    raise Unfit
+                place, read = known[inner]
+                row[place] = read(each)
+        elif name in KEPT:
+            _look_through(name, value)
         else:
-            row[name] = _read(readers, name, value)
+            raise Unfit
     return row
-
-
-def _read(readers: dict[str, Callable[[Any], Any]], name: str, value: Any) -> Any:
-    if name not in readers:
-        raise Unfit
-    return readers[name](value)
 
 
 def _look_through(name: str, value: Any) -> None:
