@@ -52,6 +52,7 @@ PAGES = [
     "docs/remote.md",
     "docs/seed-statements.md",
     "docs/serve.md",
+    "docs/simulate.md",
 ]
 SHOWN_ONLY = {
     "./dev try",

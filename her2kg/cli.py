@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from her2kg import output
+from her2kg.cohort.simulate_command import simulate
 from her2kg.commands import (
     Format,
     evaluate,
@@ -424,6 +425,7 @@ def export(
 
 app.add_typer(plot, name="plot")
 app.add_typer(store_app)
+app.command()(simulate)
 
 
 @app.command()

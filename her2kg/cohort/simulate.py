@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -63,10 +64,20 @@ def frames(n: int, seed: int, as_of: date | None = None) -> Iterator[pl.DataFram
     """The same patients as tables with the columns of `rows.schema()`, a chunk at a time."""
     day = day_number(as_of or model()["cohort"]["as_of"])
     size = model()["cohort"]["chunk"]
-    for number, first in enumerate(range(0, n, size)):
+    registry = _registry()
+
+    def chunk(number: int) -> pl.DataFrame:
         # Of the last chunk, too, all is drawn: only so are its first rows the same for any n.
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-        yield Chunk(_registry(), rng, first, day).frame().head(n - first)
+        return Chunk(registry, rng, number * size, day).frame().head(n - number * size)
+
+    # One chunk is drawn while the one before it is written.
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        ahead = worker.submit(chunk, 0)
+        for number in range(1, -(-n // size)):
+            ready, ahead = ahead, worker.submit(chunk, number)
+            yield ready.result()
+        yield ahead.result()
 
 
 def _accept(n: Any, seed: Any, as_of: date | None) -> None:

@@ -14,7 +14,9 @@ from her2kg.cohort.rows import schema
 from her2kg.cohort.simulate_draws import Array, Choice
 from her2kg.record_model import CourseSetting, Outcome, Response
 
-SETTINGS, OUTCOMES, RESPONSES = (list(get_args(each)) for each in (CourseSetting, Outcome, Response))
+SETTINGS, OUTCOMES, RESPONSES = (
+    list(get_args(each)) for each in (CourseSetting, Outcome, Response)
+)
 _COLUMNS = ("patient", "regimen", "setting", "start", "end", "outcome", "progression", "response")
 _EPOCH = date(1970, 1, 1)
 _NOTES = ("source", "why")
@@ -60,7 +62,9 @@ class Regimens:
             )
         )
 
-    def _weights(self, pool: Any, since: list[Any], day: float, receptors: bool) -> dict[str, float]:
+    def _weights(
+        self, pool: Any, since: list[Any], day: float, receptors: bool
+    ) -> dict[str, float]:
         return {
             key: pool.get(key, 0.0)
             * (first is None or first <= day)
@@ -93,11 +97,11 @@ class Courses:
 
     def flat(self) -> dict[str, Array]:
         """All courses, by patient and then by first day."""
-        all_ = {
-            name: np.concatenate([part[name] for part in self._parts]) for name in _COLUMNS
-        }
+        all_ = {name: np.concatenate([part[name] for part in self._parts]) for name in _COLUMNS}
         # One key that holds both is sorted faster than two.
-        order = np.argsort(all_["patient"].astype(np.int64) * 100_000 + all_["start"].astype(np.int64))
+        order = np.argsort(
+            all_["patient"].astype(np.int64) * 100_000 + all_["start"].astype(np.int64)
+        )
         return {name: column[order] for name, column in all_.items()}
 
 
@@ -122,7 +126,9 @@ class Events:
             for organ, names in meaning.items()
         }
 
-    def draw(self, rng: np.random.Generator, kind: Array, first: Array, last: Array) -> dict[str, Array]:
+    def draw(
+        self, rng: np.random.Generator, kind: Array, first: Array, last: Array
+    ) -> dict[str, Array]:
         """Events of courses from `first` to `last` day, by course."""
         rule = self.rule
         courses, events, severe = [], [], []
@@ -200,11 +206,10 @@ class Writing:
         """`prior_therapies`: one list a patient, null where `stated` is false."""
         rule, number = self.rule, len(flat["patient"])
         regimen = flat["regimen"]
-        forms = np.array(self.forms.names)[self.forms.draw(rng, number)]
-        named = regimens.named[regimen]
-        known = forms != "unknown"
-        by_name = known & named & (forms != "drugs")
-        by_drugs = known & ~(by_name & (forms == "regimen"))
+        form, forms = self.forms.draw(rng, number), self.forms.names
+        known = form != forms.index("unknown")
+        by_name = known & regimens.named[regimen] & (form != forms.index("drugs"))
+        by_drugs = known & ~(by_name & (form == forms.index("regimen")))
         said = {
             field: rng.random(number) < rule[f"{field}_stated"]
             for field in ("setting", "start", "end", "progression", "outcome", "cycles", "response")

@@ -15,6 +15,7 @@ from her2kg.cohort.simulate_courses import (
     NONE,
     OUTCOMES,
     RESPONSES,
+    SETTINGS,
     Courses,
     Events,
     Regimens,
@@ -79,6 +80,10 @@ class Chunk:
 
     def _names(self, name: str) -> list[str]:
         return self.registry.choices[name].names
+
+    def _any(self, name: str, codes: Array, *wanted: str) -> Array:
+        names = self._names(name)
+        return np.isin(codes, [names.index(each) for each in wanted])
 
     def _between(self, limits: Any, number: int | None = None) -> Array:
         return draw.between(self.rng, limits, self.number if number is None else number)
@@ -273,10 +278,11 @@ class Chunk:
         )
         outcome = np.where(shortened, outcome, OUTCOMES.index("completed"))
         end, outcome = self._until_limit(who, end, outcome)
-        setting = np.where(is_.residual[who], "post-neoadjuvant", "adjuvant")
         is_.courses.add(
             who,
-            _recoded_settings(setting),
+            np.where(
+                is_.residual[who], SETTINGS.index("post-neoadjuvant"), SETTINGS.index("adjuvant")
+            ),
             regimen=regimen,
             start=start,
             end=end,
@@ -302,9 +308,7 @@ class Chunk:
         first = first + rule["endocrine_after_days"]
         who = np.flatnonzero(given & (first < is_.limit))
         end = first[who] + rule["endocrine_days"]
-        end, outcome = self._until_limit(
-            who, end, np.full(len(who), OUTCOMES.index("completed"))
-        )
+        end, outcome = self._until_limit(who, end, np.full(len(who), OUTCOMES.index("completed")))
         is_.courses.add(
             who,
             "adjuvant",
@@ -394,7 +398,7 @@ class Chunk:
     # Person
 
     def _person(self) -> None:
-        is_, model, number = self.is_, self.model, self.number
+        is_, model = self.is_, self.model
         age, spread = model["age"], model["age_spread"]
         mean = np.where(is_.recurrent, age["recurrent_at_recurrence"], age["early"])
         mean = np.where(is_.de_novo, age["de_novo"], mean)
@@ -403,17 +407,21 @@ class Chunk:
         birth = np.floor(known - drawn * _YEAR)
         birth = np.minimum(birth, np.floor(is_.diagnosis - spread["least"] * _YEAR))
         is_.age = (self.as_of - birth) / _YEAR
-        form = np.array(self._names("age_form"))[self._pick("age_form")]
-        self.fields["age"] = draw.numbers(np.floor(is_.age), (form == "age") | (form == "both"))
-        self.fields["birth_date"] = draw.days(birth, (form == "birth_date") | (form == "both"))
-        male = self._yes(model["sex"]["male"])
-        self.fields["sex"] = draw.texts(
-            ["female", "male"], male.astype(int), self._stated("sex")
+        form = self._pick("age_form")
+        self.fields["age"] = draw.numbers(
+            np.floor(is_.age), self._any("age_form", form, "age", "both")
         )
+        self.fields["birth_date"] = draw.days(
+            birth, self._any("age_form", form, "birth_date", "both")
+        )
+        male = self._yes(model["sex"]["male"])
+        self.fields["sex"] = draw.texts(["female", "male"], male.astype(int), self._stated("sex"))
         rule = model["menopause"]
         past = self._yes(1 / (1 + np.exp((rule["middle"] - is_.age) / rule["width"])))
         self.fields["menopausal"] = draw.texts(
-            ["premenopausal", "postmenopausal"], past.astype(int), ~male & self._stated("menopausal")
+            ["premenopausal", "postmenopausal"],
+            past.astype(int),
+            ~male & self._stated("menopausal"),
         )
         rule = model["pregnancy"]
         could = ~male & ~past & (is_.age < rule["below_age"])
@@ -426,7 +434,6 @@ class Chunk:
         group = np.where(is_.early, 0, np.where(is_.lines > 2, 2, 1))
         ecog = self._pick("ecog", group)
         self.fields["ecog"] = draw.numbers(ecog, self._stated("ecog"), whole=True)
-        assert number == len(ecog)
 
     # Receptors
 
@@ -478,8 +485,9 @@ class Chunk:
 
     def _her2(self) -> None:
         is_, rule = self.is_, self.model["her2"]["form"]
-        form = np.array(self._names("her2_form"))[self._pick("her2_form")]
-        short, dated = np.isin(form, ["short", "both"]), np.isin(form, ["tests", "both"])
+        form = self._pick("her2_form")
+        short = self._any("her2_form", form, "short", "both")
+        dated = self._any("her2_form", form, "tests", "both")
         assay = self._assay(is_.truth)
         scores = self._names("ihc")
         self.fields["her2_ihc"] = draw.texts(scores, assay["ihc"], short)
@@ -492,7 +500,7 @@ class Chunk:
         status = np.where(is_.positive, 0, 1)
         status[is_.truth == is_.truths.index("equivocal")] = 2
         self.fields["her2_status"] = draw.texts(
-            ["positive", "negative", "equivocal"], status, form == "status"
+            ["positive", "negative", "equivocal"], status, self._any("her2_form", form, "status")
         )
         self.fields["her2_tests"] = self._tests(assay, dated)
 
@@ -521,7 +529,9 @@ class Chunk:
                 "date": draw.days(date),
                 "specimen": draw.texts(["primary", "metastasis", "residual disease"], specimen),
                 "ihc": draw.texts(self._names("ihc"), all_["ihc"]),
-                "ish": ish.zip_with(tested, pl.Series([None], dtype=ish.dtype).new_from_index(0, len(ish))),
+                "ish": ish.zip_with(
+                    tested, pl.Series([None], dtype=ish.dtype).new_from_index(0, len(ish))
+                ),
             }
         )
         items = table.to_struct("item").cast(_TEST)
@@ -531,7 +541,7 @@ class Chunk:
         is_, rule = self.is_, self.model["hormone_receptors"]["percent"]
         step = rule["round"]
         low = is_.hormone & self._yes(self.model["hormone_receptors"]["low"]["share"])
-        for name, other in (("er", "pr"), ("pr", "er")):
+        for name in ("er", "pr"):
             high = self.rng.beta(*rule[name], self.number) * (100 - 2 * step) + 2 * step
             percent = np.round(high / step) * step
             percent = np.where(low, self._between([1, 9]), percent)
@@ -542,7 +552,6 @@ class Chunk:
             percent = np.where(is_.hormone & ~none, percent, 0)
             said = self._stated(f"{name}_percent")
             self.fields[f"{name}_percent"] = draw.numbers(percent, said)
-            del other
 
     # Extent
 
@@ -592,9 +601,7 @@ class Chunk:
         counted = at_surgery & self._stated("positive_nodes")
         self.fields["positive_nodes"] = draw.numbers(positive, counted, whole=True)
         prefix = np.where(is_.judged, 2, is_.by_surgery)
-        by_name = draw.texts(
-            registry.node_texts, prefix * len(registry.node_names) + final
-        )
+        by_name = draw.texts(registry.node_texts, prefix * len(registry.node_names) + final)
         number = pl.Series(positive).cast(pl.Int64).cast(pl.String) + " positive"
         as_number = pl.Series(at_surgery & self._yes(rule["nodes_as_number"]))
         nodes = number.zip_with(as_number, by_name)
@@ -644,7 +651,9 @@ class Chunk:
             "before surgery", "after surgery", "residual disease", "adjuvant therapy under way",
             "adjuvant therapy completed",
         ]  # fmt: skip
-        phase = np.where(is_.after, np.where(is_.residual & self._yes(rule["residual_phase"]), 2, 1), 4)
+        phase = np.where(
+            is_.after, np.where(is_.residual & self._yes(rule["residual_phase"]), 2, 1), 4
+        )
         phase = np.where(is_.under_way, np.where(is_.adjuvant_now, 3, 1), phase)
         phase = np.where(is_.before, 0, phase)
         self.fields["phase"] = draw.texts(names, phase, is_.early & self._stated("phase"))
@@ -712,13 +721,15 @@ class Chunk:
         events = registry.events.column(found, listed, self.as_of)
         rule = model["writing_of_courses"]
         stated = self._yes(rule["therapies_stated"])
-        complete = np.array(self._names("complete"))[self._pick("complete")]
-        whole = stated & (complete == "yes")
+        complete = self._pick("complete")
+        whole = stated & self._any("complete", complete, "yes")
         self.fields["prior_therapies"] = registry.writing.column(
             self.rng, flat, registry.regimens, events, self.as_of,
             model["events"]["cycle_days"], stated, whole,
         )  # fmt: skip
-        self.fields["prior_therapies_complete"] = draw.truths(whole, stated & (complete != "unsaid"))
+        self.fields["prior_therapies_complete"] = draw.truths(
+            whole, stated & self._any("complete", complete, "yes", "no")
+        )
 
     def _heart(self) -> None:
         is_, rule = self.is_, self.model["lvef"]
@@ -811,14 +822,6 @@ class Chunk:
         )
 
 
-def _recoded_settings(names: Array) -> Array:
-    from her2kg.cohort.simulate_courses import SETTINGS
-
-    return np.where(
-        names == "adjuvant", SETTINGS.index("adjuvant"), SETTINGS.index("post-neoadjuvant")
-    )
-
-
 class Registry:
     """The model, made ready once for all chunks."""
 
@@ -836,9 +839,7 @@ class Registry:
         table = without_notes(model["stage"])
         self.stages = sorted({each for row in table.values() for each in row.values()})
         self.stages += ["0", "IV"]
-        self.stage = np.array(
-            [[self.stages.index(table[t][n]) for n in nodes] for t in sizes]
-        )
+        self.stage = np.array([[self.stages.index(table[t][n]) for n in nodes] for t in sizes])
         self.node_names = [*nodes, "N0(i+)"]
         self.tnm_texts = [
             f"{prefix}{t} {prefix}{n}{m}"
