@@ -67,6 +67,7 @@ SHOWN_ONLY = {
     "apt install virtuoso-opensource-7-bin libapache-jena-java default-jre-headless",
     "pip install '.[serve]'",
     "her2kg serve",
+    "her2kg simulate 1000000 --seed 1 -o cohort.parquet",
     "python benchmarks/serve.py",
     "pip install '.[dev]'",
     "python -m pytest tests/test_stores.py",

@@ -45,7 +45,11 @@ def simulate(
 
 
 def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else date.fromisoformat(text)
+        if len(text) == len("YYYY-MM-DD"):
+            return date.fromisoformat(text)
     except ValueError:
-        raise Her2kgError(f"given the day {text!r}, accepted a day as YYYY-MM-DD") from None
+        pass
+    raise Her2kgError(f"given the day {text!r}, accepted a day as YYYY-MM-DD")

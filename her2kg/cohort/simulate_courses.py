@@ -53,6 +53,10 @@ class Regimens:
         self._eras = np.array(sorted({each for each in since if each is not None}))
         pools = without_notes(model["pools"])
         self.pools = {name: place for place, name in enumerate(pools)}
+        self.longest = {
+            name: max(self.table[self.keys.index(key)]["days"] for key in pool)
+            for name, pool in pools.items()
+        }
         self._choice = Choice(
             *(
                 self._weights(pool, since, [-np.inf, *self._eras][era], bool(receptors))

@@ -215,8 +215,10 @@ class Chunk:
         operated = is_.operated[who]
         end = np.where(operated, is_.surgery[who], self.as_of) - to_surgery
         end[~operated] += to_surgery[~operated] - self._between([0, 30], int((~operated).sum()))
-        regimen = self._draw_regimen(who, "neoadjuvant", end)
-        length = self.registry.regimens.days[regimen]
+        # The first day is known only with the regimen; this one is not after it.
+        regimens = self.registry.regimens
+        regimen = self._draw_regimen(who, "neoadjuvant", end - regimens.longest["neoadjuvant"])
+        length = regimens.days[regimen]
         going = ~operated & (is_.states[who] == states.index("under_way"))
         start = np.where(
             going, self.as_of - 1 - np.floor(self.rng.random(number) * (length - 2)), end - length
@@ -678,8 +680,10 @@ class Chunk:
                 part = part + growth["brain_each_line"] * is_.lines
                 part = np.where(is_.hormone, part, part * growth["hr_negative_factor"])
             held[name] = is_.metastatic & self._yes(part)
-        some = np.any([each for name, each in held.items() if name != "lymph node"], axis=0)
-        held["bone"] |= is_.metastatic & ~some
+        none = is_.metastatic & ~np.any(list(held.values()), axis=0)
+        sole, sites = self._pick("sites_sole"), self._names("sites_sole")
+        for code, name in enumerate(sites):
+            held[name] |= none & (sole == code)
         nodes_only = is_.advanced & ~is_.metastatic
         near = model["advanced"]["unresectable"]["nodes"]
         held["lymph node"] |= nodes_only & self._yes(near)
@@ -898,6 +902,7 @@ def _choices(model: Mapping[str, Any]) -> dict[str, Choice]:
         "grade": Choice(model["grade"]["weights"]),
         "advanced_outcome": Choice(outcome["earlier"], outcome["last"]),
         "advanced_response": Choice(response["first"], response["second"], response["later"]),
+        "sites_sole": Choice(model["sites_sole"]["weights"]),
         "brain_states": Choice(model["brain"]["states"]),
         "complete": Choice(model["writing_of_courses"]["complete"]),
         "dpyd": Choice(model["labs_rare"]["dpyd"]),
