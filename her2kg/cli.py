@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from her2kg import output
 from her2kg.cohort.command import cohort
+from her2kg.cohort.simulate_command import simulate
 from her2kg.commands import (
     Format,
     evaluate,
@@ -426,6 +427,7 @@ def export(
 app.command()(cohort)
 app.add_typer(plot, name="plot")
 app.add_typer(store_app)
+app.command()(simulate)
 
 
 @app.command()
