@@ -23,6 +23,9 @@ from her2kg.errors import DataError, Problem, UnknownTerm
 from her2kg.names import Names
 from her2kg.records import load_record
 
+# Names of drugs, regimens, events and medicines stand as they were given.
+_NAMES = ("regimen", "drugs", "event", "history.hypersensitivity", "medications")
+_KEPT = ("conditions",)  # not read
 REJECTS = {
     "file": pl.String,
     "row": pl.Int64,
@@ -135,7 +138,8 @@ class Checker:
         Errors: DataError with `strict`, at the first row with a problem.
         """
         rows = chunk.rows
-        suspects = sorted(chunk.doubtful().union(self.screen.suspects(rows)))
+        doubtful = chunk.doubtful()
+        suspects = sorted(doubtful.union(self.screen.suspects(rows)))
         rejects: list[tuple[Any, ...]] = []
         loaded: dict[int, dict[str, Any]] = {}
         for row in suspects:
@@ -147,9 +151,18 @@ class Checker:
                     raise DataError(error.problems, where) from None
                 where = (chunk.file(row), chunk.places[row], rows["id"][row])
                 rejects += [_reject(*where, problem) for problem in error.problems]
+        # A good row that says the same as its record stays: to put rows in copies all others.
+        changed = [
+            row
+            for row in suspects
+            if row not in loaded
+            or row in doubtful
+            or not _same(rows.row(row, named=True), loaded[row], chunk.extra)
+        ]
         found, places = rows, chunk.places
-        if suspects:
-            found, places = _replaced(chunk, suspects, loaded)
+        if changed:
+            loaded = {row: loaded[row] for row in changed if row in loaded}
+            found, places = _replaced(chunk, changed, loaded)
         return Batch(
             found,
             places,
@@ -174,6 +187,32 @@ class Checker:
                 accepted = f"whole numbers of at most {2**63 - 1} in a table"
                 raise DataError([Problem(name, value, accepted)]) from None
         return row
+
+
+def _same(given: dict[str, Any], loaded: dict[str, Any], extra: Sequence[str]) -> bool:
+    """Whether a row states what its record states; names are resolved later, so they may differ."""
+    left = {name: _without_names(name, given[name]) for name in given if name not in extra}
+    right = {name: _without_names(name, value) for name, value in loaded.items()}
+    return all(
+        left.get(name) == right.get(name) for name in {*left, *right}
+    )
+
+
+def _without_names(name: str, value: Any) -> Any:
+    if name in _KEPT:
+        return None
+    if name in _NAMES:
+        return value is not None or None
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [
+            {
+                inner: _without_names(inner, each)
+                for inner, each in part.items()
+                if each is not None
+            }
+            for part in value
+        ]
+    return value
 
 
 def _replaced(
