@@ -52,6 +52,7 @@ PAGES = [
     "docs/remote.md",
     "docs/seed-statements.md",
     "docs/serve.md",
+    "docs/simulate.md",
 ]
 SHOWN_ONLY = {
     "./dev try",
@@ -66,6 +67,7 @@ SHOWN_ONLY = {
     "apt install virtuoso-opensource-7-bin libapache-jena-java default-jre-headless",
     "pip install '.[serve]'",
     "her2kg serve",
+    "her2kg simulate 1000000 --seed 1 -o cohort.parquet",
     "python benchmarks/serve.py",
     "pip install '.[dev]'",
     "python -m pytest tests/test_stores.py",

@@ -15,6 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from her2kg import output
+from her2kg.cohort.command import cohort
+from her2kg.cohort.simulate_command import simulate
 from her2kg.commands import (
     Format,
     evaluate,
@@ -422,8 +424,10 @@ def export(
     say(f"{text.count(chr(10)) - text.count(chr(10) + '#') - 2} mappings written to {out}")
 
 
+app.command()(cohort)
 app.add_typer(plot, name="plot")
 app.add_typer(store_app)
+app.command()(simulate)
 
 
 @app.command()

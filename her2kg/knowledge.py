@@ -108,7 +108,7 @@ class KnowledgeGraph:
         timeout: float = SECONDS,
         ontology: str | Path | None = None,
     ) -> None:
-        self._home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
+        self.home = Path(ontology) if ontology is not None else ONTOLOGY_HOME
         self._remote: RemoteEngine | None = None
         self._working: WorkingGraph | None = None
         # Neither this object nor the names may hold the other, or old graphs linger in memory.
@@ -118,7 +118,7 @@ class KnowledgeGraph:
                     "update_endpoint, graph, patients, user and password go with an endpoint; "
                     "give endpoint too"
                 )
-            self.engine, self._deferred = load_embedded(engine, self._home)
+            self.engine, self._deferred = load_embedded(engine, self.home)
         else:
             reached = Endpoint(
                 endpoint,
@@ -165,7 +165,7 @@ class KnowledgeGraph:
         Errors: EngineError if this graph is embedded, the store takes no updates or fails.
         """
         remote = self._writable()
-        engine, complete = load_embedded("oxigraph", self._home)
+        engine, complete = load_embedded("oxigraph", self.home)
         complete()
         self.close()
         held = remote.replace(remote.home, engine.construct(rules.system("everything.rq")), told)
@@ -319,11 +319,12 @@ class KnowledgeGraph:
         wanted = None
         if regimens is not None:
             wanted = [iri for name in regimens for iri in self.names.regimens(name)]
+        bases, places = self.asked(bases, jurisdictions)
         return self._evaluator.evaluate(
             record,
             as_of=as_day(as_of, record.as_of),
-            bases=_subset("basis", bases, BASES),
-            jurisdictions=self._territories(jurisdictions),
+            bases=bases,
+            jurisdictions=places,
             regimens=wanted,
         )
 
@@ -370,6 +371,15 @@ class KnowledgeGraph:
         """
         record = patient if isinstance(patient, Record) else self.record(patient)
         return self._evaluator.facts(record)
+
+    def asked(
+        self, bases: Iterable[str], jurisdictions: Iterable[str] | None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Bases and jurisdictions as the graph writes them; without the latter, its defaults.
+
+        Errors: DataError for a value outside what is accepted.
+        """
+        return _subset("basis", bases, BASES), self._territories(jurisdictions)
 
     def _territories(self, given: Iterable[str] | None) -> tuple[str, ...]:
         rows = self._jurisdictions

@@ -13,7 +13,9 @@ from her2kg.errors import Her2kgError, one_of
 
 app = typer.Typer()
 
-_HERE_ONLY = {"check", "export", "format", "queries", "reason", "release", "schema", "serve"}
+_HERE_ONLY = {
+    "check", "cohort", "export", "format", "queries", "reason", "release", "schema", "serve", "simulate",
+}  # fmt: skip
 _EVERY = 20_000  # triples between two messages
 
 

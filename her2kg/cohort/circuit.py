@@ -54,10 +54,13 @@ class Circuit:
 
     # --- leaves -------------------------------------------------------------------------------
 
-    def leaf(self, leaf: Leaf, met: bool) -> Expression:
-        """What the facts of a row tell of a leaf."""
+    def leaf(self, leaf: Leaf, met: bool, *, plain: bool = False) -> Expression:
+        """What the facts of a row tell of a leaf; `plain` reads a column of each literal's own."""
         if leaf.property in NESTED:
-            return self._nested(leaf, met)
+            inside = self.column(leaf.filler, met)
+            if plain and inside is not None:
+                inside = plain_column(leaf.filler, met)
+            return self._nested(leaf, met, inside)
         prop = self.axioms.properties[leaf.property]
         column: Expression = ("column", None, leaf.property)
         if not prop.is_mask:
@@ -97,9 +100,8 @@ class Circuit:
         found = [way for way, _ in ways]
         return ("or", *found) if len(found) > 1 else found[0]
 
-    def _nested(self, leaf: Leaf, met: bool) -> Expression:
+    def _nested(self, leaf: Leaf, met: bool, inside: Expression | None) -> Expression:
         child = NESTED[leaf.property]
-        inside = self.column(leaf.filler, met)
         if met:
             if inside is None:
                 return ("flag", False)
@@ -107,6 +109,9 @@ class Circuit:
                 return ("any", child, inside)
             return ("ge", ("count", child, inside), ("number", leaf.least))
         closed: Expression = ("column", None, f"{leaf.property}_closed")
+        if leaf.least == 1:
+            open_: Expression = ("flag", True) if inside is None else ("not", inside)
+            return ("and", closed, ("not", ("any", child, open_)))
         left: Expression = ("count", child, ("flag", True))
         if inside is not None:
             left = ("sub", left, ("count", child, inside))
@@ -248,6 +253,11 @@ class Circuit:
             if parent == table and child in TABLES:
                 ways.append(("any", child, ("column", None, CONTRADICTION)))
         return Stage(table, {CONTRADICTION: ("or", *ways) if ways else ("flag", False)})
+
+
+def plain_column(node: str, met: bool) -> Expression:
+    """The column of a literal where no two share one."""
+    return ("column", None, _column((node, met)))
 
 
 def _all(body: Body) -> Expression:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from her2kg.cohort.axioms import Axioms
-from her2kg.cohort.circuit import Circuit
 from her2kg.cohort.expressions import Expression
 
 INTERVAL = "interval"  # the column with the number of the interval
-ELIGIBLE, UNDETERMINED, INELIGIBLE = range(3)  # places in her2kg.verdicts.VERDICTS
 ANY = "any"  # over all bases
 
-_TRUE: Expression = ("flag", True)
-_FALSE: Expression = ("flag", False)
+Column = Callable[[str, bool], Expression | None]  # where a class, met or unmet, is found
+TRUE: Expression = ("flag", True)
+FALSE: Expression = ("flag", False)
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,7 @@ class Claims:
     Source: queries/system/claim-checks.rq, queries/system/scope-classes.rq
     """
 
-    def __init__(self, axioms: Axioms, circuit: Circuit) -> None:
-        self.circuit = circuit
+    def __init__(self, axioms: Axioms) -> None:
         found: dict[str, Claim] = {}
         for row in axioms.rows("claim-checks"):
             name, regimen, basis, place, start, end, cls, wanted, rule, rule_start = row
@@ -89,15 +87,17 @@ class Claims:
             and (wanted is None or claim.regimen in wanted)
         ]
 
-    def outside(self) -> Expression:
+    def outside(self, column: Column) -> Expression:
         """Whether a row lies outside what the graph covers."""
-        ways = [self.circuit.column(cls, True) for cls in self.scope]
-        return _any([way for way in ways if way is not None])
+        ways = [column(cls, True) for cls in self.scope]
+        return joined_any([way for way in ways if way is not None])
 
     def verdicts(
-        self, claims: Sequence[Claim], first: int, last: int
+        self, claims: Sequence[Claim], first: int, last: int, column: Column
     ) -> tuple[dict[str, Expression], dict[tuple[str, str], tuple[Expression, ...]]]:
         """Expressions of the verdicts of regimens, for rows of the intervals first to last.
+
+        `column` tells where met and unmet of a class are found.
 
         Shape: columns to compute before, then for each regimen and basis (`any`: over all) three
         flags: some claim is valid, some is eligible, every valid one is ineligible.
@@ -123,26 +123,31 @@ class Claims:
             safe, unsafe, population = [], [], []
             for check in claim.checks:
                 counts = self._counts(check.start, None, first, last)
-                if counts == _FALSE:
+                if counts == FALSE:
                     continue
-                holds = self.circuit.column(check.cls, check.wanted) or _FALSE
-                fails = self.circuit.column(check.cls, not check.wanted) or _FALSE
+                holds = column(check.cls, check.wanted) or FALSE
+                fails = column(check.cls, not check.wanted) or FALSE
                 if check.rule is None:
                     population = [holds, fails]
                     continue
-                safe.append(holds if counts == _TRUE else _any([_not(counts), holds]))
-                unsafe.append(fails if counts == _TRUE else _all([counts, fails]))
-            eligible = _all([population[0], keep(_all(safe))])
-            ineligible = _any([population[1], keep(_any(unsafe))])
-            entry = (valid, _all([valid, eligible]), _any([_not(valid), ineligible]))
+                safe.append(holds if counts == TRUE else joined_any([negated(counts), holds]))
+                unsafe.append(fails if counts == TRUE else joined_all([counts, fails]))
+            eligible = joined_all([population[0], keep(joined_all(safe))])
+            ineligible = joined_any([population[1], keep(joined_any(unsafe))])
+            entry = (valid, joined_all([valid, eligible]), joined_any([negated(valid), ineligible]))
             by_regimen[claim.regimen][claim.basis].append(entry)
         found: dict[tuple[str, str], tuple[Expression, ...]] = {}
         for regimen, by_basis in by_regimen.items():
             every = [entry for entries in by_basis.values() for entry in entries]
             for basis, entries in {**by_basis, ANY: every}.items():
                 valid, eligible, ineligible = zip(*entries, strict=True)
-                found[regimen, basis] = (_any(valid), _any(eligible), _all(ineligible))
+                found[regimen, basis] = (joined_any(valid), joined_any(eligible), joined_all(ineligible))
         return shared, found
+
+    def counts(self, claim: Claim, rule_start: date | None, first: int, last: int) -> Expression:
+        """Whether a claim, and a rule that it is checked against, count on the day of a row."""
+        valid = self._counts(claim.start, claim.end, first, last)
+        return joined_all([valid, self._counts(rule_start, None, first, last)])
 
     def _counts(
         self, start: date | None, end: date | None, first: int, last: int
@@ -151,35 +156,35 @@ class Claims:
         begin = 0 if start is None else bisect_right(self.days, start)
         stop = len(self.days) + 1 if end is None else bisect_right(self.days, end)
         if last < begin or first >= stop:
-            return _FALSE
+            return FALSE
         parts: list[Expression] = []
         number: Expression = ("column", None, INTERVAL)
         if first < begin:
             parts.append(("ge", number, ("number", begin)))
         if last >= stop:
             parts.append(("lt", number, ("number", stop)))
-        return _all(parts)
+        return joined_all(parts)
 
 
-def _not(read: Expression) -> Expression:
+def negated(read: Expression) -> Expression:
     if read[0] == "flag":
         return ("flag", not read[1])
     return ("not", read)
 
 
-def _all(parts: Iterable[Expression]) -> Expression:
-    kept = [part for part in dict.fromkeys(parts) if part != _TRUE]
-    if _FALSE in kept:
-        return _FALSE
+def joined_all(parts: Iterable[Expression]) -> Expression:
+    kept = [part for part in dict.fromkeys(parts) if part != TRUE]
+    if FALSE in kept:
+        return FALSE
     if len(kept) < 2:
-        return kept[0] if kept else _TRUE
+        return kept[0] if kept else TRUE
     return ("and", *kept)
 
 
-def _any(parts: Iterable[Expression]) -> Expression:
-    kept = [part for part in dict.fromkeys(parts) if part != _FALSE]
-    if _TRUE in kept:
-        return _TRUE
+def joined_any(parts: Iterable[Expression]) -> Expression:
+    kept = [part for part in dict.fromkeys(parts) if part != FALSE]
+    if TRUE in kept:
+        return TRUE
     if len(kept) < 2:
-        return kept[0] if kept else _FALSE
+        return kept[0] if kept else FALSE
     return ("or", *kept)

@@ -30,12 +30,16 @@ class System:
     """The clauses to compute, and the leaves that facts decide.
 
     Shape: `clauses` maps a literal to the bodies it follows from; `given` holds the literals that
-    facts of a record can tell; `outer` holds the nodes that more than their own parts decide.
+    facts of a record can tell; `outer` holds the nodes that more than their own parts decide;
+    `every` holds all clauses, also those that are proven to add nothing, `late` those of them that
+    wait until nothing else follows, and do not speak against what holds.
     """
 
     clauses: Clauses
     given: frozenset[Literal]
     outer: frozenset[str]
+    every: Clauses
+    late: frozenset[tuple[Literal, Body]]
 
 
 def compile_clauses(axioms: Axioms) -> System:
@@ -51,6 +55,7 @@ class _Compiler:
     def __init__(self, axioms: Axioms) -> None:
         self.axioms = axioms
         self.chosen: Clauses = defaultdict(set)
+        self.late: set[tuple[Literal, Body]] = set()
         self.others: list[tuple[Literal, Body]] = []
         self.write_clauses()
         self.implied = self.implied_by_facts()
@@ -79,7 +84,10 @@ class _Compiler:
                 self.choose((node, not side), [(part, not side)])
                 others.add(((part, side), frozenset([(node, side)])))
                 rest = [(other, side) for other in parts if other != part]
-                others.add(((part, not side), frozenset([(node, not side), *rest])))
+                if rest:
+                    left = ((part, not side), frozenset([(node, not side), *rest]))
+                    others.add(left)
+                    self.late.add(left)
 
         for node, members in joined["AllOf"].items():
             whole(node, members, True)
@@ -102,6 +110,7 @@ class _Compiler:
             for head, body in others
             if head not in body and head not in sure
         )  # fmt: skip
+        self.late = {(head, body - sure) for head, body in self.late}
         for head, bodies in self.chosen.items():
             self.chosen[head] = {body - sure for body in bodies}
 
@@ -169,6 +178,7 @@ class _Compiler:
             every[head] |= bodies
         for head, body in self.others:
             every[head].add(body)
+        self.every = _fulfillable(every, self.implied)
         self.derivable = _derivable(every, self.implied)
         found = self.derivable
         self.chosen = _fulfillable(self.chosen, found)
@@ -192,7 +202,7 @@ class _Compiler:
         else:
             raise RuntimeError("no set of clauses was proven to be enough")
         kept = _fulfillable(self.chosen, self.implied)
-        return System(kept, frozenset(self.implied), frozenset(self.extra))
+        return System(kept, frozenset(self.implied), frozenset(self.extra), self.every, frozenset(self.late))
 
     def mask(self, literals: Iterable[Literal]) -> int:
         places = self.places

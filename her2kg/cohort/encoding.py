@@ -13,7 +13,7 @@ import polars as pl
 
 from her2kg.cohort.axioms import FALSE, TRUE, Axioms, Property
 from her2kg.cohort.definitions import Definitions, Field
-from her2kg.cohort.frames import Tables
+from her2kg.cohort.frames import Tables, mask_type
 from her2kg.errors import UnknownTerm
 from her2kg.names import Names
 from her2kg.namespaces import BASE
@@ -21,7 +21,9 @@ from her2kg.record_checks import drugs_of
 from her2kg.record_tnm import categories, read_nodes
 
 _BETWEEN = "\x1f"  # stands between the texts of a list; no name holds it
-_STATIC_ROWS = pl.UInt32
+_ROWS = pl.UInt32
+_FEW = 8
+_OWN_ROWS = ("hadCourse", "hasHer2Test", "recordIdentifier")  # no columns of their own
 
 
 
@@ -36,6 +38,7 @@ class Encoder:
         self.definitions = definitions
         self.names = names
         self._known: dict[str, dict[str, Any]] = {}
+        self._stages: dict[tuple[str, str], int] = {}
 
     def encode(self, rows: pl.DataFrame, today: date) -> Tables:
         """The tables of one batch; `today` stands for a missing `as_of`."""
@@ -57,105 +60,112 @@ class Encoder:
             "hypersensitiveTo": self.drugs,
             "takesMedicine": self.medicines,
         }
-        staging = self.staging(rows)
-        made: list[pl.Expr | pl.Series] = []
+        made: list[pl.Expr | pl.Series] = list(self.staging(rows))
+        staged = {series.name for series in made}
         for field in self.definitions.given("patient"):
-            if field.name in ("hadCourse", "hasHer2Test", "recordIdentifier"):
+            if field.name in (*_OWN_ROWS, *staged):
                 continue
-            if field.path == "tnm" and field.name in staging:
-                made.append(staging[field.name].alias(field.name))
-            elif field.path not in rows.columns and field.name != "statedIshResult":
-                made.append(_absent(field))
+            path = field.path
+            if field.name == "statedIshResult" and "her2_ish.result" in rows.columns:
+                path = "her2_ish.result"
+            if path not in rows.columns or rows.schema[path] == pl.Null:
+                made.append(self.absent(field))
             elif field.name in lists:
-                made.append(self.listed(rows[field.path], field.name, lists[field.name]))
+                read = self.by_list(rows[path], field.name, lists[field.name])
+                made.append(read.cast(self.dtype(field)).alias(field.name))
             else:
-                made.append(self.scalar(rows, field))
-        frame = rows.select(made) if made else pl.DataFrame()
-        day = pl.col("recordDate").fill_null(pl.lit(today))
-        frame = frame.with_columns(
-            day,
-            self.closed(rows),
-            *(
-                self.complete(rows, path).alias(f"{name}_closed")
-                for name, path in {
-                    "specialCircumstance": "judgement.special_circumstances",
-                    "hypersensitiveTo": "history.hypersensitivity",
-                }.items()
-            ),
+                made.append(self.value(pl.col(path), field, rows.schema[path]).alias(field.name))
+        made += [
+            _stated(rows, "prior_therapies_complete", pl.col("prior_therapies_complete"))
+            .fill_null(False)
+            .alias("hadCourse_closed"),
+            _listed(rows, "judgement.special_circumstances").alias("specialCircumstance_closed"),
+            _listed(rows, "history.hypersensitivity").alias("hypersensitiveTo_closed"),
             self.complete_medicines(rows).alias("takesMedicine_closed"),
-        )
+        ]
+        if not rows.height:
+            made = [each.clear() if isinstance(each, pl.Series) else each for each in made]
+        # Some columns may be single values: the row numbers give the height.
+        frame = rows.select(pl.int_range(pl.len()).alias("_number"), *made).drop("_number")
+        frame = frame.with_columns(pl.col("recordDate").fill_null(pl.lit(today)))
         if "birth_date" in rows.columns:
             frame = frame.with_columns(pl.coalesce("ageYears", _years("birthDate", "recordDate")))
-        if "nodes" in rows.columns:
-            counted = self.by_text(rows["nodes"], "nodes count", _count_of_nodes, pl.Float64)
+        if "nodes" in rows.columns and rows.schema["nodes"] == pl.String:
+            counted = self.by_text(rows["nodes"], "count of nodes", _count_of_nodes, pl.Float64)
             frame = frame.with_columns(pl.coalesce("positiveNodes", counted))
         return frame
 
-    def closed(self, rows: pl.DataFrame) -> pl.Expr:
-        name = "prior_therapies_complete"
-        if name not in rows.columns:
-            return pl.lit(False).alias("hadCourse_closed")
-        return pl.lit(rows[name].fill_null(False)).alias("hadCourse_closed")
+    def complete_medicines(self, rows: pl.DataFrame) -> pl.Series | pl.Expr:
+        if "medications" not in rows.columns or rows.schema["medications"] == pl.Null:
+            return pl.lit(False)
+        unknown = self.by_list(rows["medications"], "unknown medicines", self.unknown_medicines)
+        return rows["medications"].is_not_null() & (unknown == 0)
 
-    def complete(self, rows: pl.DataFrame, path: str) -> pl.Series:
-        if path not in rows.columns:
-            return pl.repeat(False, rows.height, eager=True)
-        return rows[path].is_not_null()
+    def dtype(self, field: Field) -> Any:
+        """The type of a column."""
+        if field.kind == "mask":
+            return mask_type(self.definitions.width(field.name))
+        return {"number": pl.Float64, "date": pl.Date}[field.kind]
 
-    def complete_medicines(self, rows: pl.DataFrame) -> pl.Series:
-        path = "medications"
-        if path not in rows.columns:
-            return pl.repeat(False, rows.height, eager=True)
-        unknown = self.by_list(rows[path], "unknown medicines", self.any_unknown_medicine)
-        return rows[path].is_not_null() & (unknown == 0)
+    def absent(self, field: Field) -> pl.Expr:
+        """The column of a field that nothing states."""
+        return pl.lit(0 if field.kind == "mask" else None, self.dtype(field))
 
-    def scalar(self, rows: pl.DataFrame, field: Field) -> pl.Series:
-        if field.name == "statedIshResult":
-            path = "her2_ish.result" if "her2_ish.result" in rows.columns else "her2_ish"
-            if path not in rows.columns:
-                return pl.repeat(0, rows.height, dtype=pl.Int64, eager=True).alias(field.name)
-            return self.value(rows[path], field.name).alias(field.name)
-        return self.typed(rows[field.path], field).alias(field.name)
-
-    def typed(self, series: pl.Series, field: Field) -> pl.Series:
-        if field.kind == "number":
-            return series.cast(pl.Float64)
-        if field.kind == "date":
-            return series.cast(pl.Date)
-        return self.value(series, field.name)
-
-    def value(self, series: pl.Series, name: str) -> pl.Series:
-        """The bits of one coded value a row."""
-        prop = self.axioms.properties[name]
-        if prop.range == "boolean" or series.dtype == pl.Boolean:
-            return _bits_of_truth(series)
-        if not prop.values:
-            return pl.select(pl.when(series.is_not_null()).then(TRUE).otherwise(0)).to_series()
-        if series.dtype == pl.Null:
-            return pl.repeat(0, len(series), dtype=pl.Int64, eager=True)
+    def value(self, column: pl.Expr, field: Field, dtype: Any) -> pl.Expr:
+        """A number, a day, or the bits of one coded value a row."""
+        if field.kind != "mask":
+            return column.cast(self.dtype(field))
+        prop = self.axioms.properties[field.name]
+        own = self.dtype(field)
+        none = pl.lit(0, own)
+        if dtype == pl.Boolean:
+            yes, no = pl.lit(TRUE, own), pl.lit(FALSE, own)
+            return pl.when(column).then(yes).when(~column).then(no).otherwise(none)
+        if not prop.values:  # that it is stated is all that counts
+            return pl.when(column.is_not_null()).then(pl.lit(TRUE, own)).otherwise(none)
         bits = {said: prop.bits([value]) for said, value in prop.notations.items()}
-        return series.replace_strict(bits, default=0, return_dtype=pl.Int64)
+        if len(bits) > _FEW:
+            return column.replace_strict(bits, default=0, return_dtype=own)
+        # For few words, comparing each is faster than looking them up.
+        found = none
+        for said, bit in bits.items():
+            found = pl.when(column == said).then(pl.lit(bit, own)).otherwise(found)
+        return found
 
-    def staging(self, rows: pl.DataFrame) -> dict[str, pl.Series]:
+    def staging(self, rows: pl.DataFrame) -> Iterable[pl.Series]:
         """The T and N categories and the M of `tnm` and `nodes`, as bits."""
-        there = [name for name in ("tnm", "nodes") if name in rows.columns]
-        wanted = [f.name for f in self.definitions.given("patient") if f.path == "tnm"]
-        wanted = [name for name in wanted if name != "tnm"]
-        if not there:
-            return {}
-        texts = [
-            rows[name].cast(pl.String).fill_null("")
-            if name in there
-            else pl.repeat("", rows.height, eager=True)
+        there = [
+            name
             for name in ("tnm", "nodes")
+            if name in rows.columns and rows.schema[name] == pl.String
         ]
-        both = texts[0] + _BETWEEN + texts[1]
-        return {
-            name: self.by_text(both, f"staging {name}", lambda text, n=name: self.stage_bits(text, n))
-            for name in wanted
-        }
+        if not there:
+            return []
+        texts = [
+            rows[name].fill_null("") if name in there else pl.lit("") for name in ("tnm", "nodes")
+        ]
+        both = rows.select((texts[0] + pl.lit(_BETWEEN) + texts[1]).alias("both"))["both"]
+        fields = [f for f in self.definitions.given("patient") if f.path == "tnm"]
+        fields = [field for field in fields if field.name != "tnm"]
+        distinct = both.unique()
+        places = distinct.to_frame("both").with_row_index("place")
+        place = both.to_frame("both").join(places, "both", "left", maintain_order="left")["place"]
+        return [
+            pl.Series(
+                field.name,
+                [self.stage_bits(text, field.name) for text in distinct],
+                self.dtype(field),
+            ).gather(place)
+            for field in fields
+        ]
 
     def stage_bits(self, text: str, name: str) -> int:
+        key = (text, name)
+        if key not in self._stages:
+            self._stages[key] = self.read_stage(text, name)
+        return self._stages[key]
+
+    def read_stage(self, text: str, name: str) -> int:
         tnm, nodes = text.split(_BETWEEN)
         prop = self.axioms.properties[name]
         found = set()
@@ -202,26 +212,25 @@ class Encoder:
                 said.str.to_date("%Y-%m-%d", strict=False).alias("resolved"),
                 pl.select(pl.when(said == "false").then(True)).to_series().alias("unresolved"),
             )
-        fields = self.definitions.given("toxicity")
+        fields = [f for f in self.definitions.given("toxicity") if f.name != "toxicityEvent"]
         toxicity = self.below(events, fields, "prior_therapies[].adverse_events[].")
-        if "event" in events.columns:
-            event = self.by_text(events["event"].fill_null(""), "events", self.event)
-            toxicity = toxicity.with_columns(event.alias("toxicityEvent"))
+        names = _column(events, "event", pl.String).fill_null("")
+        event = self.by_text(names, "events", self.event)
+        toxicity = toxicity.with_columns(event.alias("toxicityEvent"))
         closed = _column(table, "adverse_events", pl.List(pl.Null)).is_not_null()
         frame = frame.with_columns(closed.alias("hadToxicity_closed"))
         return {"course": frame, "toxicity": toxicity}
 
     def below(self, table: pl.DataFrame, fields: Iterable[Field], prefix: str) -> pl.DataFrame:
-        made = [table["_row"]]
+        made = []
         for field in fields:
             path = field.path.removeprefix(prefix)
-            if path in table.columns and field.name != "toxicityEvent":
-                made.append(self.typed(table[path], field).alias(field.name))
+            if path in table.columns and table.schema[path] != pl.Null:
+                read = self.value(pl.col(path), field, table.schema[path])
             else:
-                value = 0 if field.kind == "mask" else None
-                absent = pl.repeat(value, table.height, dtype=_dtype(field), eager=True)
-                made.append(absent.alias(field.name))
-        return pl.DataFrame(made)
+                read = self.absent(field)
+            made.append(read.alias(field.name))
+        return table.select("_row", *made)
 
     # --- texts --------------------------------------------------------------------------------
 
@@ -245,11 +254,6 @@ class Encoder:
             return pl.repeat(0, len(series), dtype=pl.Int64, eager=True)
         joined = series.list.join(_BETWEEN).fill_null("")
         return self.by_text(joined, what, lambda text: read(text.split(_BETWEEN) if text else []))
-
-    def listed(
-        self, series: pl.Series, name: str, read: Callable[[list[str]], int]
-    ) -> pl.Series:
-        return self.by_list(series, name, read).alias(name)
 
     def coded(self, name: str) -> Callable[[list[str]], int]:
         prop = self.axioms.properties[name]
@@ -281,7 +285,7 @@ class Encoder:
         except UnknownTerm:
             return None
 
-    def any_unknown_medicine(self, said: list[str]) -> int:
+    def unknown_medicines(self, said: list[str]) -> int:
         return int(any(self.medicine(each) is None for each in said))
 
     def event(self, name: str) -> int:
@@ -295,18 +299,14 @@ def _local(iri: str) -> str:
     return str(iri).removeprefix(BASE)
 
 
-def _dtype(field: Field) -> Any:
-    return {"number": pl.Float64, "date": pl.Date}.get(field.kind, pl.Int64)
+def _stated(rows: pl.DataFrame, name: str, read: pl.Expr) -> pl.Expr:
+    """An expression of a column; false where there is none."""
+    return read if name in rows.columns and rows.schema[name] != pl.Null else pl.lit(False)
 
 
-def _absent(field: Field) -> pl.Expr:
-    value = 0 if field.kind == "mask" else None
-    return pl.lit(value, _dtype(field)).alias(field.name)
-
-
-def _bits_of_truth(series: pl.Series) -> pl.Series:
-    bits = pl.when(series).then(TRUE).when(series.not_()).then(FALSE).otherwise(0)
-    return pl.select(bits.cast(pl.Int64)).to_series()
+def _listed(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Whether a list is stated, be it empty."""
+    return pl.col(name).is_not_null() if name in rows.columns else pl.lit(False)
 
 
 def _column(table: pl.DataFrame, name: str, dtype: Any) -> pl.Series:
@@ -317,10 +317,10 @@ def _column(table: pl.DataFrame, name: str, dtype: Any) -> pl.Series:
 
 def _exploded(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     """One row for each part of a list of parts, with the number of the row it stood in."""
-    empty = pl.DataFrame({"_row": []}, schema={"_row": _STATIC_ROWS})
+    empty = pl.DataFrame({"_row": []}, schema={"_row": _ROWS})
     if name not in rows.columns or not isinstance(rows.schema[name], pl.List):
         return empty
-    held = rows.select(pl.int_range(pl.len(), dtype=_STATIC_ROWS).alias("_row"), pl.col(name))
+    held = rows.select(pl.int_range(pl.len(), dtype=_ROWS).alias("_row"), pl.col(name))
     held = held.filter(pl.col(name).list.len() > 0)
     if not held.height or not isinstance(rows.schema[name].inner, pl.Struct):
         return empty

@@ -6,9 +6,9 @@ above it, in rising order. Pairs of courses also have `_before`, the row of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -240,6 +240,14 @@ def _name(owner: str | None, name: str) -> str:
     return name if owner is None else f"{owner}.{name}"
 
 
+def _joined(how: Callable[[Any, Any], Any], parts: list[pl.Expr]) -> pl.Expr:
+    """Join expressions by halves: a long chain of them takes long to check."""
+    while len(parts) > 1:
+        pairs = [how(*parts[at : at + 2]) for at in range(0, len(parts) - 1, 2)]
+        parts = pairs + parts[len(pairs) * 2 :]
+    return parts[0]
+
+
 def translate(read: Expression, gathered: Mapping[Expression, pl.Expr]) -> pl.Expr:
     """Turn an expression into one of Polars; `gathered` holds the columns of its reductions."""
 
@@ -260,13 +268,13 @@ def translate(read: Expression, gathered: Mapping[Expression, pl.Expr]) -> pl.Ex
         case ("empty",):
             return pl.lit(None)
         case ("and", *parts):
-            return reduce(lambda a, b: a & b, map(of, parts))
+            return _joined(operator.and_, [of(part) for part in parts])
         case ("or", *parts):
-            return reduce(lambda a, b: a | b, map(of, parts))
+            return _joined(operator.or_, [of(part) for part in parts])
         case ("not", inner):
             return ~of(inner)
         case ("union", *parts):
-            return reduce(lambda a, b: a | b, map(of, parts))
+            return _joined(operator.or_, [of(part) for part in parts])
         case ("common", a, b):
             return of(a) & of(b)
         case ("without", a, b):
