@@ -467,9 +467,13 @@ class Screen:
         found += _where(table, (at("ish.probe") == "single") & at("ish.ratio").is_not_null())
         found += _where(table, (at("specimen") == "metastasis") & (at("_setting") == "early"))
         counts = at("specimen").ne_missing(pl.lit("residual disease"))
-        differ = [at("ihc") != at("_her2_ihc")]
-        differ += [at(f"ish.{each[9:]}") != at(f"_{each}") for each in _ISH]
-        found += _where(table, counts & pl.any_horizontal(differ))
+        # One test that agrees with the short form is enough.
+        differ = at("ihc") != at("_her2_ihc")
+        found += _unless(table, counts & differ, counts & ~differ)
+        parts = [(at(f"ish.{each[9:]}"), at(f"_{each}")) for each in _ISH]
+        differ = pl.any_horizontal((own != short).fill_null(False) for own, short in parts)
+        told = pl.any_horizontal(own.is_not_null() for own, _ in parts)
+        found += _unless(table, counts & differ, counts & told & ~differ)
 
 
 class _Columns:
@@ -523,6 +527,15 @@ def _outside(table: pl.DataFrame, day: str, start: str | None = None) -> list[pl
     if start is not None:
         rules.append(pl.col(day) < pl.col(start))
     return _where(table, pl.any_horizontal(rules))
+
+
+def _unless(table: pl.DataFrame, wrong: pl.Expr, right: pl.Expr) -> list[pl.Series]:
+    """Rows that have a part that is wrong and none that is right."""
+    suspects = _where(table, wrong)
+    if not suspects:
+        return []
+    fine = _where(table, right)
+    return [each.filter(~each.is_in(fine[0].implode())) for each in suspects] if fine else suspects
 
 
 def _where(table: pl.DataFrame, rule: pl.Expr) -> list[pl.Series]:
