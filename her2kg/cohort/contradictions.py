@@ -69,6 +69,9 @@ class Contradictions:
             table: [plain_column(*literal)[2] for literal in literals]
             for table, literals in self.literals.items()
         }
+        self.read_above = {
+            leaf.filler for leaf in circuit.axioms.leaves.values() if leaf.filler is not None
+        }
         self.known = {literal for literals in self.literals.values() for literal in literals}
 
     def column(self, node: str, met: bool) -> Expression | None:
@@ -80,11 +83,13 @@ class Contradictions:
 
         Shape: the frame of the patients with two columns for each class that can be decided.
         """
-        both = self.follow(tables, {})
-        self.follow(tables, both)
+        both = self.follow(tables, {}, final=False)
+        self.follow(tables, both, final=True)
         return tables.frames["patient"]
 
-    def follow(self, tables: Tables, dropped: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    def follow(
+        self, tables: Tables, dropped: Mapping[str, Mapping[str, int]], *, final: bool
+    ) -> dict[str, Any]:
         """Follow every clause in every table; give the nodes that are both met and unmet."""
         both: dict[str, dict[str, int]] = {}
         for table in TABLES:
@@ -106,8 +111,12 @@ class Contradictions:
                 for node, met in held
                 if met and (common := held[node, True] & held.get((node, False), 0))
             }
+            if table == TABLES[-1] and not final:
+                continue
             tables.frames[table] = frame.with_columns(
-                _flags(held.get(literal, 0), frame.height).alias(name) for literal, name in pairs
+                _flags(held.get(literal, 0), frame.height).alias(name)
+                for literal, name in pairs
+                if literal[0] in self.read_above or table == TABLES[-1]
             )
         return both
 

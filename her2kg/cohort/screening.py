@@ -21,7 +21,7 @@ from her2kg.errors import DataError, Fact, Problem
 from her2kg.knowledge import KnowledgeGraph
 from her2kg.verdicts import BASES
 
-SIZE = 100_000  # patients in a batch
+SIZE = 250_000  # patients in a batch: what a batch costs by itself is spread over them
 
 
 class Cohorts:
