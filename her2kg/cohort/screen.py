@@ -467,8 +467,11 @@ class Screen:
         found += _where(table, (at("ish.probe") == "single") & at("ish.ratio").is_not_null())
         found += _where(table, (at("specimen") == "metastasis") & (at("_setting") == "early"))
         counts = at("specimen").ne_missing(pl.lit("residual disease"))
-        differ = [at("ihc") != at("_her2_ihc")]
-        differ += [at(f"ish.{each[9:]}") != at(f"_{each}") for each in _ISH]
+        # A short form is wrong only if no test agrees with it.
+        same = table.filter(counts & (at("ihc") == at("_her2_ihc")))[_ROW]
+        differ = table.filter(counts & (at("ihc") != at("_her2_ihc")))[_ROW]
+        found.append(differ.filter(~differ.is_in(same.implode())))
+        differ = [at(f"ish.{each[9:]}") != at(f"_{each}") for each in _ISH]
         found += _where(table, counts & pl.any_horizontal(differ))
 
 
