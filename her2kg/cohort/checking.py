@@ -134,7 +134,7 @@ class Checker:
         """The good rows of a chunk, and the problems of the others.
 
         Shape: a row that passes the screen is handed on as it is, any other good one as its
-        normalised record.
+        normalised record, after the others.
         Errors: DataError with `strict`, at the first row with a problem.
         """
         rows = chunk.rows
@@ -218,7 +218,7 @@ def _without_names(name: str, value: Any) -> Any:
 def _replaced(
     chunk: Chunk, suspects: list[int], loaded: dict[int, dict[str, Any]]
 ) -> tuple[pl.DataFrame, pl.Series]:
-    """The rows without the suspects, and in their places the loaded ones."""
+    """The rows without the suspects, and after them the loaded ones."""
     rows, at = chunk.rows, pl.Series(suspects, dtype=pl.UInt32)
     keep = pl.repeat(True, rows.height, eager=True).scatter(at, False)
     if not loaded:
@@ -231,9 +231,8 @@ def _replaced(
     ]
     new += [rows[name].gather(list(loaded)) for name in chunk.extra]
     both = pl.concat([rows.filter(keep), pl.DataFrame(new)], how="diagonal")
-    number = pl.int_range(rows.height, dtype=pl.UInt32, eager=True)
-    order = pl.concat([number.filter(keep), pl.Series(list(loaded), dtype=pl.UInt32)])
-    return both[order.arg_sort()], chunk.places.gather(order.sort())
+    # Sorting them in among the others would copy every list of the batch.
+    return both, pl.concat([chunk.places.filter(keep), chunk.places.gather(list(loaded))])
 
 
 def _reject(file: str, row: int, identifier: str | None, problem: Problem) -> tuple[Any, ...]:
