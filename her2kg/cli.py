@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from her2kg import output
 from her2kg.cohort.command import cohort
 from her2kg.cohort.simulate_command import simulate
+from her2kg.cohort.whatif_command import what_if
 from her2kg.commands import (
     Format,
     evaluate,
@@ -428,6 +429,7 @@ app.command()(cohort)
 app.add_typer(plot, name="plot")
 app.add_typer(store_app)
 app.command()(simulate)
+app.command("what-if")(what_if)
 
 
 @app.command()

@@ -15,6 +15,7 @@ app = typer.Typer()
 
 _HERE_ONLY = {
     "check", "cohort", "export", "format", "queries", "reason", "release", "schema", "serve", "simulate",
+    "what-if",
 }  # fmt: skip
 _EVERY = 20_000  # triples between two messages
 

@@ -44,11 +44,14 @@ class Question:
 
 
 class Compiled:
-    """The classes of one graph as columns; the same for every question and batch."""
+    """The classes of one graph as columns; the same for every question and batch.
 
-    def __init__(self, kg: KnowledgeGraph) -> None:
+    `axioms` may be those of the graph with something changed.
+    """
+
+    def __init__(self, kg: KnowledgeGraph, axioms: Axioms | None = None) -> None:
         self.kg = kg
-        self.axioms = Axioms(kg.engine)
+        self.axioms = axioms or Axioms(kg.engine)
         self.definitions = Definitions(self.axioms, kg.names.properties())
         self.circuit = Circuit(self.axioms, self.definitions, compile_clauses(self.axioms))
         self.claims = Claims(self.axioms)

@@ -59,3 +59,27 @@ def summary_page(
     return str(page)
 
 
+
+
+def what_if_page(
+    table: Any, words: tuple[str, ...], labels: Mapping[str, str], screen: Screen
+) -> str:
+    """The regimens for which a number changes, those with most gained first."""
+    page = Page(screen)
+    for each in words:
+        page.line((each, "bold"))
+    if not table.height:
+        page.line("No verdict changes.")
+        return str(page)
+    page.line((f"{table['patients'][0]:,} patients", "dim"))
+    page.gap()
+    drawn = new_table()
+    drawn.add_column(styled("regimen"), ratio=1, overflow="fold")
+    for head in ("eligible", "after", "gained", "lost", "undetermined", "after"):
+        drawn.add_column(styled(head), justify="right", no_wrap=True)
+    names = ("eligible_before", "eligible_after", "gained", "lost", "undetermined_before", "undetermined_after")
+    for row in table.to_dicts():
+        label = labels.get(row["regimen"], row["regimen"])
+        drawn.add_row(styled(label), *(styled(f"{row[name]:,}") for name in names))
+    page.table(drawn)
+    return str(page)
