@@ -72,7 +72,8 @@ class Chunk:
     # Draws
 
     def _yes(self, share: Any, number: int | None = None) -> Array:
-        return self.rng.random(self.number if number is None else number) < share
+        number = self.number if number is None else number
+        return self.rng.random(number, dtype=np.float32) < share
 
     def _pick(self, name: str, group: Array | int = 0, number: int | None = None) -> Array:
         choice = self.registry.choices[name]
@@ -711,7 +712,18 @@ class Chunk:
 
     def _therapies(self) -> None:
         is_, registry, model = self.is_, self.registry, self.model
+        rule = model["writing_of_courses"]
+        stated = self._yes(rule["therapies_stated"])
+        complete = self._pick("complete")
+        whole = stated & self._any("complete", complete, "yes")
+        self.fields["prior_therapies_complete"] = draw.truths(
+            whole, stated & self._any("complete", complete, "yes", "no")
+        )
         flat = is_.courses.flat()
+        owner = flat["patient"]
+        lost = self._yes(rule["lost_if_incomplete"], len(owner)) & ~whole[owner]
+        kept = np.flatnonzero(stated[owner] & ~lost)
+        flat = {name: column[kept] for name, column in flat.items()}
         number = len(flat["patient"])
         last = np.where(np.isnan(flat["end"]), self.as_of, flat["end"])
         kind = registry.regimens.kind[flat["regimen"]]
@@ -723,16 +735,8 @@ class Chunk:
         rule = model["events"]
         listed = self._yes(rule["stated"], number)
         events = registry.events.column(found, listed, self.as_of)
-        rule = model["writing_of_courses"]
-        stated = self._yes(rule["therapies_stated"])
-        complete = self._pick("complete")
-        whole = stated & self._any("complete", complete, "yes")
         self.fields["prior_therapies"] = registry.writing.column(
-            self.rng, flat, registry.regimens, events, self.as_of,
-            model["events"]["cycle_days"], stated, whole,
-        )  # fmt: skip
-        self.fields["prior_therapies_complete"] = draw.truths(
-            whole, stated & self._any("complete", complete, "yes", "no")
+            self.rng, flat, registry.regimens, events, self.as_of, rule["cycle_days"], stated
         )
 
     def _heart(self) -> None:
