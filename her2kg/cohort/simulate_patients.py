@@ -458,6 +458,9 @@ class Chunk:
         copies = np.array([counts["copies"][each] for each in groups])
         # Towards the lower limit: few tumours have very many copies.
         part = self.rng.random((2, number)) ** 2
+        part[1] = (
+            form["copies_follow_ratio"] * part[0] + (1 - form["copies_follow_ratio"]) * part[1]
+        )
         result = positive.astype(int)  # negative, positive, equivocal, not done
         open_result = np.where(self._yes(form["equivocal_result"], number), 2, 3)
         return {
@@ -505,12 +508,14 @@ class Chunk:
         self.fields["her2_status"] = draw.texts(
             ["positive", "negative", "equivocal"], status, self._any("her2_form", form, "status")
         )
-        self.fields["her2_tests"] = self._tests(assay, dated)
+        self.fields["her2_tests"] = self._tests(assay, dated, short)
 
-    def _tests(self, assay: dict[str, Array], dated: Array) -> pl.Series:
+    def _tests(self, assay: dict[str, Array], dated: Array, short: Array) -> pl.Series:
         is_, rule = self.is_, self.model["her2"]["form"]
         first = np.flatnonzero(dated)
-        second = np.flatnonzero(dated & is_.recurrent & self._yes(rule["second_test"]))
+        # Beside the short form one test counts: a second might contradict it.
+        twice = dated & ~short & is_.recurrent & self._yes(rule["second_test"])
+        second = np.flatnonzero(twice)
         third = np.flatnonzero(dated & is_.residual & self._yes(rule["residual_test"]))
         later = np.concatenate([second, third])
         lost = self._yes(rule["tests_negative_again"], len(later))
