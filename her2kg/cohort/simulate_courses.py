@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 from typing import Any, get_args
 
 import numpy as np
@@ -168,9 +169,13 @@ class Events:
     def column(self, found: dict[str, Array], stated: Array, as_of: int) -> pl.Series:
         """The events as a list for each course."""
         rule = self.rule
-        ended = found["recovers"] & (found["resolved"] <= as_of)
+        listed = np.flatnonzero(stated[found["course"]])
+        found = {name: column[listed] for name, column in found.items()}
         said = found["resolved_dice"] < rule["resolved_stated"]
-        resolved = draw.days(found["resolved"], ended & said).cast(pl.String)
+        ended = found["recovers"] & (found["resolved"] <= as_of)
+        # Days as text come from a table, which is faster than to write each of them.
+        texts = _days_as_text(as_of)
+        place = np.where(ended, found["resolved"], len(texts) - 1).astype(np.int64)
         table = pl.DataFrame(
             {
                 "event": draw.texts(self.names, found["event"]),
@@ -178,14 +183,16 @@ class Events:
                     found["grade"], found["grade_dice"] < rule["grade_stated"], whole=True
                 ),
                 "start": draw.days(found["start"], found["start_dice"] < rule["start_stated"]),
-                "resolved": resolved.zip_with(
-                    pl.Series(ended | ~said), pl.repeat("false", len(resolved), eager=True)
-                ),
+                "resolved": draw.texts(texts, place, said),
             }
         )
-        kept = stated[found["course"]]
-        items = table.filter(pl.Series(kept)).to_struct("item")
-        return draw.lists(found["course"][kept], items, stated)
+        return draw.lists(found["course"], table.to_struct("item"), stated)
+
+
+@cache
+def _days_as_text(last: int) -> list[str]:
+    """Every day since 1970 until `last`, and "false" at the end."""
+    return [*((_EPOCH + timedelta(each)).isoformat() for each in range(last + 1)), "false"]
 
 
 class Writing:
@@ -205,7 +212,6 @@ class Writing:
         as_of: int,
         cycle_days: int,
         stated: Array,
-        complete: Array,
     ) -> pl.Series:
         """`prior_therapies`: one list a patient, null where `stated` is false."""
         rule, number = self.rule, len(flat["patient"])
@@ -240,8 +246,6 @@ class Writing:
                 "adverse_events": events,
             }
         )
-        owner = flat["patient"]
-        lost = (rng.random(number) < rule["lost_if_incomplete"]) & ~complete[owner]
-        kept = stated[owner] & ~lost
-        items = table.filter(pl.Series(kept)).to_struct("item")
-        return draw.lists(owner[kept], items, stated).cast(schema()["prior_therapies"])
+        return draw.lists(flat["patient"], table.to_struct("item"), stated).cast(
+            schema()["prior_therapies"]
+        )

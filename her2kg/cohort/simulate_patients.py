@@ -72,7 +72,8 @@ class Chunk:
     # Draws
 
     def _yes(self, share: Any, number: int | None = None) -> Array:
-        return self.rng.random(self.number if number is None else number) < share
+        number = self.number if number is None else number
+        return self.rng.random(number, dtype=np.float32) < share
 
     def _pick(self, name: str, group: Array | int = 0, number: int | None = None) -> Array:
         choice = self.registry.choices[name]
@@ -457,6 +458,9 @@ class Chunk:
         copies = np.array([counts["copies"][each] for each in groups])
         # Towards the lower limit: few tumours have very many copies.
         part = self.rng.random((2, number)) ** 2
+        part[1] = (
+            form["copies_follow_ratio"] * part[0] + (1 - form["copies_follow_ratio"]) * part[1]
+        )
         result = positive.astype(int)  # negative, positive, equivocal, not done
         open_result = np.where(self._yes(form["equivocal_result"], number), 2, 3)
         return {
@@ -504,12 +508,14 @@ class Chunk:
         self.fields["her2_status"] = draw.texts(
             ["positive", "negative", "equivocal"], status, self._any("her2_form", form, "status")
         )
-        self.fields["her2_tests"] = self._tests(assay, dated)
+        self.fields["her2_tests"] = self._tests(assay, dated, short)
 
-    def _tests(self, assay: dict[str, Array], dated: Array) -> pl.Series:
+    def _tests(self, assay: dict[str, Array], dated: Array, short: Array) -> pl.Series:
         is_, rule = self.is_, self.model["her2"]["form"]
         first = np.flatnonzero(dated)
-        second = np.flatnonzero(dated & is_.recurrent & self._yes(rule["second_test"]))
+        # Beside the short form one test counts: a second might contradict it.
+        twice = dated & ~short & is_.recurrent & self._yes(rule["second_test"])
+        second = np.flatnonzero(twice)
         third = np.flatnonzero(dated & is_.residual & self._yes(rule["residual_test"]))
         later = np.concatenate([second, third])
         lost = self._yes(rule["tests_negative_again"], len(later))
@@ -711,7 +717,18 @@ class Chunk:
 
     def _therapies(self) -> None:
         is_, registry, model = self.is_, self.registry, self.model
+        rule = model["writing_of_courses"]
+        stated = self._yes(rule["therapies_stated"])
+        complete = self._pick("complete")
+        whole = stated & self._any("complete", complete, "yes")
+        self.fields["prior_therapies_complete"] = draw.truths(
+            whole, stated & self._any("complete", complete, "yes", "no")
+        )
         flat = is_.courses.flat()
+        owner = flat["patient"]
+        lost = self._yes(rule["lost_if_incomplete"], len(owner)) & ~whole[owner]
+        kept = np.flatnonzero(stated[owner] & ~lost)
+        flat = {name: column[kept] for name, column in flat.items()}
         number = len(flat["patient"])
         last = np.where(np.isnan(flat["end"]), self.as_of, flat["end"])
         kind = registry.regimens.kind[flat["regimen"]]
@@ -723,16 +740,8 @@ class Chunk:
         rule = model["events"]
         listed = self._yes(rule["stated"], number)
         events = registry.events.column(found, listed, self.as_of)
-        rule = model["writing_of_courses"]
-        stated = self._yes(rule["therapies_stated"])
-        complete = self._pick("complete")
-        whole = stated & self._any("complete", complete, "yes")
         self.fields["prior_therapies"] = registry.writing.column(
-            self.rng, flat, registry.regimens, events, self.as_of,
-            model["events"]["cycle_days"], stated, whole,
-        )  # fmt: skip
-        self.fields["prior_therapies_complete"] = draw.truths(
-            whole, stated & self._any("complete", complete, "yes", "no")
+            self.rng, flat, registry.regimens, events, self.as_of, rule["cycle_days"], stated
         )
 
     def _heart(self) -> None:
