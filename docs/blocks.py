@@ -37,6 +37,7 @@ PAGES = [
     "docs/authoring.md",
     "docs/benchmarks.md",
     "docs/cheatsheet.md",
+    "docs/cohorts.md",
     "docs/engines.md",
     "docs/evidence-review.md",
     "docs/how-verdicts-are-made.md",
@@ -53,6 +54,7 @@ PAGES = [
     "docs/seed-statements.md",
     "docs/serve.md",
     "docs/simulate.md",
+    "docs/what-if.md",
 ]
 SHOWN_ONLY = {
     "./dev try",
@@ -66,6 +68,10 @@ SHOWN_ONLY = {
     "pip install '.[plots]'",
     "apt install virtuoso-opensource-7-bin libapache-jena-java default-jre-headless",
     "pip install '.[serve]'",
+    "pip install '.[cohort]'",
+    "her2kg cohort registry/ --therapies courses.csv -o verdicts/ --rejects rejects.csv",
+    "her2kg cohort cohort.parquet -o verdicts.parquet --reasons reasons.parquet --as-of visit_date",
+    "python -m tests.cohort_agreement --patients 100000 --seed 1 --workers 2 -o result.jsonl",
     "her2kg serve",
     "her2kg simulate 1000000 --seed 1 -o cohort.parquet",
     "python benchmarks/serve.py",

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[")
 COMMANDS = (
     "eligible", "explain", "reason", "show", "queries", "run", "sparql", "serve", "export",
-    "simulate", "schema", "check", "format", "release", "plot", "publish",
+    "cohort", "simulate", "what-if", "schema", "check", "format", "release", "plot", "publish",
 )  # fmt: skip
 CASE = {
     "id": "case-1",

@@ -145,7 +145,9 @@ def test_every_class_is_decided_as_by_the_rules():
     some = records(120)
     patient = compiled().judged(table(some), TODAY).frames["patient"]
     circuit = compiled().circuit
-    named = [node for node, kind in circuit.table_of.items() if kind == "patient" and node[0].isupper()]
+    named = [
+        node for node, kind in circuit.table_of.items() if kind == "patient" and node[0].isupper()
+    ]
     assert len(named) > 600
     for number, record in enumerate(some):
         _, decided = patients.graph().decided(record)
@@ -214,7 +216,11 @@ def test_every_claim_on_days_of_change():
 
 def test_one_question_of_bases_places_and_regimens():
     some = records(30)
-    asked = {"bases": ["label"], "jurisdictions": ["US"], "regimens": ["T-DM1", "tucatinib + trastuzumab + capecitabine"]}
+    asked = {
+        "bases": ["label"],
+        "jurisdictions": ["US"],
+        "regimens": ["T-DM1", "tucatinib + trastuzumab + capecitabine"],
+    }
     found = cohorts().verdicts(table(some), **asked)
     for record, row in zip(some, found.to_dicts(), strict=True):
         answers = patients.graph().eligibility(record, **asked)
@@ -301,7 +307,11 @@ def test_missing_facts_are_those_of_single_answers():
 def test_a_run_writes_what_the_verdicts_are(tmp_path):
     rows = table(records(60))
     expected = cohorts().verdicts(rows)
-    for name, read in (("v.parquet", pl.read_parquet), ("v.csv", pl.read_csv), ("v.ndjson", pl.read_ndjson)):
+    for name, read in (
+        ("v.parquet", pl.read_parquet),
+        ("v.csv", pl.read_csv),
+        ("v.ndjson", pl.read_ndjson),
+    ):
         done = cohorts().judge(rows, output=tmp_path / name, size=25)
         assert done.patients == 60
         found = read(tmp_path / name)
@@ -311,7 +321,12 @@ def test_a_run_writes_what_the_verdicts_are(tmp_path):
     cohorts().judge(rows, output=tmp_path / "parts", size=25)
     assert len(list((tmp_path / "parts").glob("*.parquet"))) == 3
     assert pl.read_parquet(tmp_path / "parts").equals(expected)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["parts", "v.csv", "v.ndjson", "v.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "parts",
+        "v.csv",
+        "v.ndjson",
+        "v.parquet",
+    ]
 
 
 def test_the_long_form_has_a_row_for_each_regimen_and_basis(tmp_path):
@@ -366,7 +381,10 @@ def test_another_question_does_not_take_up_a_run(tmp_path):
 
 def test_rows_with_problems_are_left_out_and_told(tmp_path):
     rows = table(records(6)).with_columns(
-        pl.when(pl.col("id") == "patient-2").then(-4.0).otherwise("lvef_percent").alias("lvef_percent")
+        pl.when(pl.col("id") == "patient-2")
+        .then(-4.0)
+        .otherwise("lvef_percent")
+        .alias("lvef_percent")
     )
     done = cohorts().judge(rows, output=tmp_path / "v.parquet", rejects=tmp_path / "r.csv")
     assert (done.patients, done.rejected) == (5, 1)

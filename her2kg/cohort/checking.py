@@ -193,9 +193,7 @@ def _same(given: dict[str, Any], loaded: dict[str, Any], extra: Sequence[str]) -
     """Whether a row states what its record states; names are resolved later, so they may differ."""
     left = {name: _without_names(name, given[name]) for name in given if name not in extra}
     right = {name: _without_names(name, value) for name, value in loaded.items()}
-    return all(
-        left.get(name) == right.get(name) for name in {*left, *right}
-    )
+    return all(left.get(name) == right.get(name) for name in {*left, *right})
 
 
 def _without_names(name: str, value: Any) -> Any:
@@ -205,11 +203,7 @@ def _without_names(name: str, value: Any) -> Any:
         return value is not None or None
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return [
-            {
-                inner: _without_names(inner, each)
-                for inner, each in part.items()
-                if each is not None
-            }
+            {inner: _without_names(inner, each) for inner, each in part.items() if each is not None}
             for part in value
         ]
     return value

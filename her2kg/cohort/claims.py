@@ -141,7 +141,11 @@ class Claims:
             every = [entry for entries in by_basis.values() for entry in entries]
             for basis, entries in {**by_basis, ANY: every}.items():
                 valid, eligible, ineligible = zip(*entries, strict=True)
-                found[regimen, basis] = (joined_any(valid), joined_any(eligible), joined_all(ineligible))
+                found[regimen, basis] = (
+                    joined_any(valid),
+                    joined_any(eligible),
+                    joined_all(ineligible),
+                )
         return shared, found
 
     def counts(self, claim: Claim, rule_start: date | None, first: int, last: int) -> Expression:
@@ -149,9 +153,7 @@ class Claims:
         valid = self._counts(claim.start, claim.end, first, last)
         return joined_all([valid, self._counts(rule_start, None, first, last)])
 
-    def _counts(
-        self, start: date | None, end: date | None, first: int, last: int
-    ) -> Expression:
+    def _counts(self, start: date | None, end: date | None, first: int, last: int) -> Expression:
         """Whether something counts on the day of a row, given the intervals there are."""
         begin = 0 if start is None else bisect_right(self.days, start)
         stop = len(self.days) + 1 if end is None else bisect_right(self.days, end)

@@ -127,7 +127,9 @@ class _Compiler:
         found: dict[Literal, set[Literal]] = {}
         for prop, leaves in by_property.items():
             if prop in NESTED:
-                found |= {(leaf.node, s): {(leaf.node, s)} for leaf in leaves for s in (True, False)}
+                found |= {
+                    (leaf.node, s): {(leaf.node, s)} for leaf in leaves for s in (True, False)
+                }
                 continue
             cells = [self.told(leaves, value) for value in self.possible(prop, leaves)]
             functional = self.axioms.properties[prop].functional
@@ -202,7 +204,9 @@ class _Compiler:
         else:
             raise RuntimeError("no set of clauses was proven to be enough")
         kept = _fulfillable(self.chosen, self.implied)
-        return System(kept, frozenset(self.implied), frozenset(self.extra), self.every, frozenset(self.late))
+        return System(
+            kept, frozenset(self.implied), frozenset(self.extra), self.every, frozenset(self.late)
+        )
 
     def mask(self, literals: Iterable[Literal]) -> int:
         places = self.places
@@ -222,7 +226,9 @@ class _Compiler:
             for body in bodies:
                 packed = self.mask(body)
                 for literal in body:
-                    self.users[self.places[literal].bit_length() - 1].append((self.places[head], packed))
+                    self.users[self.places[literal].bit_length() - 1].append(
+                        (self.places[head], packed)
+                    )
         self.ways = {
             literal: [tuple(body) for body in self.chosen.get(literal, ())]
             for literal in self.number

@@ -52,7 +52,9 @@ class Contradictions:
             self.late[table].sort(key=lambda clause: clause[0][1])
             self.users[table] = users
             facts = {
-                plain_column(node, met)[2]: circuit.leaf(circuit.axioms.leaves[node], met, plain=True)
+                plain_column(node, met)[2]: circuit.leaf(
+                    circuit.axioms.leaves[node], met, plain=True
+                )
                 for node, met in sorted(circuit.system.given)
                 if node in own
             }

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from her2kg.cohort.axioms import FALSE, TRUE, Axioms, Property
+from her2kg.cohort.axioms import FALSE, TRUE, Axioms
 from her2kg.cohort.definitions import Definitions, Field
 from her2kg.cohort.frames import Tables, mask_type
 from her2kg.errors import UnknownTerm
@@ -24,7 +24,6 @@ _BETWEEN = "\x1f"  # stands between the texts of a list; no name holds it
 _ROWS = pl.UInt32
 _FEW = 8
 _OWN_ROWS = ("hadCourse", "hasHer2Test", "recordIdentifier")  # no columns of their own
-
 
 
 class Encoder:
@@ -247,9 +246,7 @@ class Encoder:
         default = 0 if dtype == pl.Int64 else None
         return series.replace_strict(known, default=default, return_dtype=dtype)
 
-    def by_list(
-        self, series: pl.Series, what: str, read: Callable[[list[str]], int]
-    ) -> pl.Series:
+    def by_list(self, series: pl.Series, what: str, read: Callable[[list[str]], int]) -> pl.Series:
         if series.dtype == pl.Null or series.dtype.inner == pl.Null:
             return pl.repeat(0, len(series), dtype=pl.Int64, eager=True)
         joined = series.list.join(_BETWEEN).fill_null("")

@@ -24,9 +24,7 @@ from her2kg.knowledge import KnowledgeGraph
 from her2kg.verdicts import BASES, VERDICTS
 
 VERDICT = pl.Enum(VERDICTS)
-REASONS = dict.fromkeys(
-    ("id", "regimen", "claim", "criterion", "wanted", "status"), pl.String
-)
+REASONS = dict.fromkeys(("id", "regimen", "claim", "criterion", "wanted", "status"), pl.String)
 SCOPE = pl.Enum(["inside", "outside"])
 
 
@@ -285,7 +283,9 @@ class Judge:
         if isinstance(asked, date):
             return pl.repeat(asked, rows.height, dtype=pl.Date, eager=True)
         if asked is not None:
-            return rows[asked].cast(pl.Date).zip_with(rows[asked].is_not_null(), patient["recordDate"])
+            return (
+                rows[asked].cast(pl.Date).zip_with(rows[asked].is_not_null(), patient["recordDate"])
+            )
         return patient["recordDate"]
 
     def intervals(self, days: pl.Series) -> pl.Series:

@@ -69,9 +69,7 @@ class Program:
             return None
         return self.work(step.table, {step.name: step.expression}, {step.name: step.kind})
 
-    def work(
-        self, table: str, new: Mapping[str, Expression], kinds: Mapping[str, str]
-    ) -> _Work:
+    def work(self, table: str, new: Mapping[str, Expression], kinds: Mapping[str, str]) -> _Work:
         """Prepare columns of one table, none of which reads another of them."""
         aliases: dict[Expression, pl.Expr] = {}
         made = _Work(table, set(), [], list(new))

@@ -108,9 +108,7 @@ class Cohorts:
         judge = Judge(self.compiled, question)
         extra = (question.as_of,) if isinstance(question.as_of, str) else ()
         extra = tuple(name for name in extra if name not in schema())
-        found = batches(
-            source, names=self.kg.names, therapies=therapies, extra=extra, strict=True
-        )
+        found = batches(source, names=self.kg.names, therapies=therapies, extra=extra, strict=True)
         return pl.concat([judge.verdicts(batch.rows) for batch in found])
 
 

@@ -118,9 +118,7 @@ class Counting:
             if prop.values
         }
 
-    def checks(
-        self, first: int, last: int
-    ) -> Iterator[tuple[Claim, str, bool, Expression]]:
+    def checks(self, first: int, last: int) -> Iterator[tuple[Claim, str, bool, Expression]]:
         """Every criterion of every claim that counts, with how it must be and when it counts."""
         for name, claim in sorted(self.claims.items()):
             for criterion, wanted in sorted(self.of_claim[name]):
@@ -162,9 +160,7 @@ class Counting:
                 continue
             opens[f"_open {name}"] = open_
             for criterion, wanted in sorted(self.of_claim[name]):
-                counts = claims.counts(
-                    claim, self.starts[name, criterion, wanted], first, last
-                )
+                counts = claims.counts(claim, self.starts[name, criterion, wanted], first, last)
                 waits = joined_all([counts, ("column", None, f"_open {name}")])
                 if waits != FALSE:
                     waiting[criterion].append(waits)
@@ -174,9 +170,7 @@ class Counting:
             asked[f"_asked {criterion}"] = joined_all([joined_any(open_claims), unknown])
             for path, parts in self.paths.get(criterion, {}).items():
                 bears = joined_any(self._bears(part, prop, column) for part, prop in sorted(parts))
-                by_path[path].append(
-                    joined_all([("column", None, f"_asked {criterion}"), bears])
-                )
+                by_path[path].append(joined_all([("column", None, f"_asked {criterion}"), bears]))
         for path, ways in sorted(by_path.items()):
             sums.append(translate(joined_any(ways), {}).sum())
             keys.append(("missing", path))

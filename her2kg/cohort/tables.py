@@ -43,9 +43,7 @@ def summary_page(
         table.add_column(styled("regimen"), ratio=1, overflow="fold")
         for each in excluded:
             regimen = labels.get(each["regimen"], each["regimen"])
-            table.add_row(
-                styled(f"{each['patients']:,}"), styled(each["label"]), styled(regimen)
-            )
+            table.add_row(styled(f"{each['patients']:,}"), styled(each["label"]), styled(regimen))
         page.table(table)
     if top and summary.missing:
         page.gap()
@@ -57,8 +55,6 @@ def summary_page(
             table.add_row(styled(f"{number:,}"), styled(path))
         page.table(table)
     return str(page)
-
-
 
 
 def what_if_page(
@@ -77,7 +73,14 @@ def what_if_page(
     drawn.add_column(styled("regimen"), ratio=1, overflow="fold")
     for head in ("eligible", "after", "gained", "lost", "undetermined", "after"):
         drawn.add_column(styled(head), justify="right", no_wrap=True)
-    names = ("eligible_before", "eligible_after", "gained", "lost", "undetermined_before", "undetermined_after")
+    names = (
+        "eligible_before",
+        "eligible_after",
+        "gained",
+        "lost",
+        "undetermined_before",
+        "undetermined_after",
+    )
     for row in table.to_dicts():
         label = labels.get(row["regimen"], row["regimen"])
         drawn.add_row(styled(label), *(styled(f"{row[name]:,}") for name in names))

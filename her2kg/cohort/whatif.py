@@ -65,7 +65,9 @@ def read_change(
             raise DataError([Problem("limit", given, "a number after the =")]) from None
         moved[leaf.node] = number
         before = leaf.limits[0][1]
-        words.append(f"{kg.names.labels[BASE + leaf.node]}: limit {number} in place of {before}")
+        words.append(
+            f"{kg.names.every_label[BASE + leaf.node]}: limit {number} in place of {before}"
+        )
     if day is not None:
         words.append(f"claims and rules of {day}")
     if not words:
@@ -108,26 +110,48 @@ def _limited(kg: KnowledgeGraph, axioms: Axioms, name: str) -> Leaf:
     fit = {
         node: leaf
         for node, leaf in axioms.leaves.items()
-        if BASE + node in kg.names.labels and leaf.limits is not None and len(leaf.limits) == 1
+        if BASE + node in kg.names.every_label and leaf.limits is not None and len(leaf.limits) == 1
     }
     by_name = {node.casefold(): node for node in fit}
-    by_name |= {kg.names.labels[BASE + node].casefold(): node for node in fit}
+    by_name |= {kg.names.every_label[BASE + node].casefold(): node for node in fit}
     found = by_name.get(name.removeprefix("her2kg:").casefold())
     if found is None:
-        near = did_you_mean(name, [*fit, *(kg.names.labels[BASE + node] for node in fit)])
+        near = did_you_mean(name, [*fit, *(kg.names.every_label[BASE + node] for node in fit)])
         raise UnknownTerm(name, "class with one limit", near)
     return fit[found]
 
 
 def compiled_with(cohorts: Cohorts, limits: Mapping[str, Decimal]) -> Compiled:
-    """The classes of a graph with some limits moved; every other class stays as it is."""
+    """The classes of a graph with some limits moved.
+
+    The same range written again moves along; another class with a number of its own stays.
+    """
     if not limits:
         return cohorts.compiled
     axioms = Axioms(cohorts.kg.engine)
     for node, number in limits.items():
-        leaf = axioms.leaves[node]
-        axioms.leaves[node] = replace(leaf, limits=((leaf.limits[0][0], number),))
+        move(axioms, axioms.leaves[node], number)
     return Compiled(cohorts.kg, axioms)
+
+
+def move(axioms: Axioms, leaf: Leaf, number: Decimal) -> None:
+    """Move the limit of a class in place."""
+    own = {each.node for each in axioms.leaves.values() if each.property == leaf.property}
+    moved = {
+        node
+        for node in own
+        if axioms.leaves[node].limits == leaf.limits and axioms.leaves[node].filler is None
+    }
+    for node in moved:
+        axioms.leaves[node] = replace(leaf, node=node, limits=((leaf.limits[0][0], number),))
+    # Which range lies within which was worked out with the old limit; the number itself tells it.
+    for kind in ("Upper", "Lower", "Disjoint"):
+        for node in own:
+            axioms.joined[kind][node] = [
+                other
+                for other in axioms.joined[kind][node]
+                if other not in own or not {node, other} & moved
+            ]
 
 
 def filled(rows: pl.DataFrame, fills: Mapping[str, Any], seed: int) -> pl.DataFrame:
@@ -186,7 +210,9 @@ def _line(own: Mapping[str, int]) -> dict[str, int]:
             line[f"{word}_{when}"] = sum(n for k, n in own.items() if k.split()[at] == word)
     from_open = own.get(f"{_UNDETERMINED} {_ELIGIBLE}", 0)
     from_out = own.get(f"{_INELIGIBLE} {_ELIGIBLE}", 0)
-    lost = sum(n for k, n in own.items() if k.startswith(_ELIGIBLE) and not k.endswith(f" {_ELIGIBLE}"))
+    lost = sum(
+        n for k, n in own.items() if k.startswith(_ELIGIBLE) and not k.endswith(f" {_ELIGIBLE}")
+    )
     return line | {
         "gained": from_open + from_out,
         "gained_from_undetermined": from_open,

@@ -15,9 +15,7 @@ from her2kg.options import Bases, Jurisdictions, OnlyRegimens
 def what_if(
     source: Annotated[
         Path,
-        typer.Argument(
-            metavar="PATH", show_default=False, help="Patients, as for her2kg cohort."
-        ),
+        typer.Argument(metavar="PATH", show_default=False, help="Patients, as for her2kg cohort."),
     ],
     fill: Annotated[
         list[str] | None,
@@ -87,7 +85,9 @@ def what_if(
     some = changed(table)
     labels = {key.rsplit("#", 1)[-1]: label for key, label in kg.names.labels.items()}
     if format == Format.json:
-        write_out(json.dumps({"change": change.words, "regimens": table.to_dicts()}, indent=1) + "\n")
+        write_out(
+            json.dumps({"change": change.words, "regimens": table.to_dicts()}, indent=1) + "\n"
+        )
     elif format == Format.csv:
         write_out(table.write_csv())
     else:

@@ -45,15 +45,18 @@ def plot_what_if(table: pl.DataFrame, words: Sequence[str], labels: Mapping[str,
 
     lines = [f"{patients:,} patients; open: as they are; filled: after the change."]
     notes = [
-        "Counts over the bases and territories asked for; regimens without a change are left out. "
-        "For research and education; not medical advice."
+        "Counts over the bases and territories asked for; regimens without a change are left out."
     ]
     heads = ["eligible patients"] * len(rows)
-    return beside_scale("What if: " + "; ".join(words), lines, columns, 1, heads, draw, ("", ""), notes)
+    return beside_scale(
+        "What if: " + "; ".join(words), lines, columns, 1, heads, draw, ("", ""), notes
+    )
 
 
 def _steps(most: int) -> list[int]:
     """Round numbers from nothing to the largest, three to six of them."""
     size = 10 ** (len(str(most)) - 1)
-    step = next(part for part in (size // 5, size // 2, size, 2 * size) if part and most / part <= 6)
+    step = next(
+        part for part in (size // 5, size // 2, size, 2 * size) if part and most / part <= 6
+    )
     return list(range(0, most + 1, step))
