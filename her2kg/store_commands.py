@@ -14,8 +14,8 @@ from her2kg.errors import Her2kgError, one_of
 app = typer.Typer()
 
 _HERE_ONLY = {
-    "check", "cohort", "export", "format", "queries", "reason", "release", "schema", "serve", "simulate",
-    "what-if",
+    "check", "cohort", "export", "format", "queries", "reason", "release", "schema", "serve",
+    "simulate", "what-if",
 }  # fmt: skip
 _EVERY = 20_000  # triples between two messages
 

@@ -8,12 +8,10 @@ from datetime import date
 from functools import cache
 from random import Random
 
-import pytest
-
-pl = pytest.importorskip("polars")
-
 import cohort_agreement
 import patients
+import polars as pl
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from her2kg.cohort import running
@@ -238,6 +236,23 @@ def test_days_from_a_column():
     for record, day, row in zip(some, days, found.to_dicts(), strict=True):
         assert row["as_of"] == (day or record.as_of)
         _same_verdicts(patients.graph().eligibility(record, as_of=day, jurisdictions=PLACES), row)
+
+
+def test_a_table_of_few_columns_leaves_the_rest_unknown():
+    rows = pl.DataFrame(
+        {"id": ["a", "b"], "setting": ["metastatic", None], "her2_ihc": ["3+", "0"]}
+    )
+    found = cohorts().verdicts(rows, as_of="2026-11-22", jurisdictions=PLACES)
+    for given, row in zip(rows.to_dicts(), found.to_dicts(), strict=True):
+        record = {name: value for name, value in given.items() if value is not None}
+        answers = patients.graph().eligibility(record, as_of="2026-11-22", jurisdictions=PLACES)
+        _same_verdicts(answers, row)
+
+
+def test_a_table_without_rows_has_no_verdicts(tmp_path):
+    rows = table(records(2)).clear()
+    assert cohorts().judge(rows, output=tmp_path / "v.parquet").patients == 0
+    assert pl.read_parquet(tmp_path / "v.parquet").height == 0
 
 
 # --- summary and reasons ----------------------------------------------------------------------

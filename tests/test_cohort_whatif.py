@@ -6,11 +6,9 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 
-import pytest
-
-pl = pytest.importorskip("polars")
-
 import patients
+import polars as pl
+import pytest
 
 from her2kg.cohort.rows import frame_of, record_of, row_of
 from her2kg.cohort.screening import Cohorts
@@ -85,7 +83,7 @@ def test_a_limit_moved():
 
 def test_a_limit_moved_counts_for_the_classes_that_rest_on_it():
     change = Change(limits={"AdultPatient": Decimal(90)})
-    asked = {"bases": ["label"], "jurisdictions": ["US"], "regimens": ["regimen_thp_docetaxel"]}
+    asked = {"bases": ["label"], "jurisdictions": ["EU"], "regimens": ["regimen_thp_docetaxel"]}
     found = what_if(cohorts(), table(), change, **asked)
     assert found["eligible_after"].sum() <= found["eligible_before"].sum()
     assert found["lost"].sum() > 0

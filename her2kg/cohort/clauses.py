@@ -319,7 +319,7 @@ class _Compiler:
         return found
 
     def adds_nothing(self, head: Literal, body: Body) -> bool:
-        """Whether a clause only tells what is known already, by cases over one of its conditions."""
+        """Whether a clause only tells what is known, by cases over one of its conditions."""
         target = self.places[head]
         known = self.known(body)
         if known is None:

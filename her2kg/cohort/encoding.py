@@ -68,7 +68,7 @@ class Encoder:
             if field.name == "statedIshResult" and "her2_ish.result" in rows.columns:
                 path = "her2_ish.result"
             if path not in rows.columns or rows.schema[path] == pl.Null:
-                made.append(self.absent(field))
+                made.append(self.absent(field).alias(field.name))
             elif field.name in lists:
                 read = self.by_list(rows[path], field.name, lists[field.name])
                 made.append(read.cast(self.dtype(field)).alias(field.name))

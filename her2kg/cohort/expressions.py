@@ -128,10 +128,8 @@ class Reader:
         if read[0] == "column":
             prop = self.axioms.properties.get(self.like.get(read[2], read[2]))
             return prop.range if prop else None
-        return next(
-            (found for part in read[1:] if isinstance(part, tuple) and (found := self.range_of(part))),
-            None,
-        )  # fmt: skip
+        inner = (self.range_of(part) for part in read[1:] if isinstance(part, tuple))
+        return next((found for found in inner if found), None)
 
     def with_bits(self, about: ast.expr, names: list[ast.expr]) -> tuple[Expression, int]:
         inner = self.node(about)
@@ -164,7 +162,7 @@ class Reader:
         raise ValueError(f"no property has values of {range_}")
 
     def from_facts(self, name: str, given: list[ast.expr]) -> Expression:
-        """What the ontology states of the value of a column: a number, or values that go with it."""
+        """What the ontology states of the value of a column: a number, or what goes with it."""
         inner = self.node(given[0])
         own = self.of_range(self.range_of(inner))
         facts = self.axioms.facts[given[1].value]
@@ -213,13 +211,11 @@ class Reader:
         inside: dict[str, list[str]] = {}
         for coarse, finer in self.axioms.rows("finer-stages"):
             inside.setdefault(coarse, []).append(finer)
-        return (
-            "union",
-            *(
-                ("when", ("overlaps", stage, prop.bits([coarse])), ("bits", prop.bits(finer)), ("bits", 0))
-                for coarse, finer in inside.items()
-            ),
-        )  # fmt: skip
+        ways = []
+        for coarse, finer in inside.items():
+            stated = ("overlaps", stage, prop.bits([coarse]))
+            ways.append(("when", stated, ("bits", prop.bits(finer)), ("bits", 0)))
+        return ("union", *ways)
 
 
 def _called(node: ast.expr) -> str | None:
