@@ -243,8 +243,8 @@ def test_a_table_of_few_columns_leaves_the_rest_unknown():
         {"id": ["a", "b"], "setting": ["metastatic", None], "her2_ihc": ["3+", "0"]}
     )
     found = cohorts().verdicts(rows, as_of="2026-11-22", jurisdictions=PLACES)
-    for given, row in zip(rows.to_dicts(), found.to_dicts(), strict=True):
-        record = {name: value for name, value in given.items() if value is not None}
+    for said, row in zip(rows.to_dicts(), found.to_dicts(), strict=True):
+        record = {name: value for name, value in said.items() if value is not None}
         answers = patients.graph().eligibility(record, as_of="2026-11-22", jurisdictions=PLACES)
         _same_verdicts(answers, row)
 

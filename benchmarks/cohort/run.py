@@ -34,12 +34,13 @@ _PART = re.compile(r"(<!-- cohort benchmarks -->\n).*?(<!-- end of cohort benchm
 def measured(*command: str) -> tuple[float, float]:
     """Seconds and peak memory in MB of a command. Errors: RuntimeError if it fails."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    _, said = process.communicate() if False else (None, b"")
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if status:
-        raise RuntimeError(process.stderr.read().decode()[-2000:] or said)
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        if status:
+            said.seek(0)
+            raise RuntimeError(said.read().decode()[-2000:])
     return seconds, usage.ru_maxrss / 1024
 
 

@@ -49,7 +49,9 @@ def what_if(
         Format.table
     ),
 ) -> None:
-    """What would change in a cohort: facts filled in, a limit moved, another day.
+    """What would change in a cohort, and for how many.
+
+    Missing facts filled in, a limit moved, or the claims of another day.
 
     For research and education; not medical advice.
     """
