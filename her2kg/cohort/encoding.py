@@ -23,6 +23,8 @@ from her2kg.record_tnm import categories, read_nodes
 _BETWEEN = "\x1f"  # stands between the texts of a list; no name holds it
 _ROWS = pl.UInt32
 _FEW = 8
+_REMEMBERED = 100_000  # texts of one kind
+_UNREAD = object()
 _OWN_ROWS = ("hadCourse", "hasHer2Test", "recordIdentifier")  # no columns of their own
 
 
@@ -160,9 +162,12 @@ class Encoder:
 
     def stage_bits(self, text: str, name: str) -> int:
         key = (text, name)
-        if key not in self._stages:
-            self._stages[key] = self.read_stage(text, name)
-        return self._stages[key]
+        if len(self._stages) > _REMEMBERED:
+            self._stages.clear()
+        found = self._stages.get(key)
+        if found is None:
+            found = self._stages[key] = self.read_stage(text, name)
+        return found
 
     def read_stage(self, text: str, name: str) -> int:
         tnm, nodes = text.split(_BETWEEN)
@@ -238,13 +243,19 @@ class Encoder:
     ) -> pl.Series:
         """Read each distinct text once."""
         known = self._known.setdefault(what, {})
+        if len(known) > _REMEMBERED:
+            known.clear()
+        found = {}
         for text in series.unique().drop_nulls():
-            if text not in known:
-                known[text] = read(text)
-        if not known:
+            # Batches of other threads read and clear the same texts.
+            value = known.get(text, _UNREAD)
+            if value is _UNREAD:
+                value = known[text] = read(text)
+            found[text] = value
+        if not found:
             return pl.repeat(None, len(series), dtype=dtype, eager=True)
         default = 0 if dtype == pl.Int64 else None
-        return series.replace_strict(known, default=default, return_dtype=dtype)
+        return series.replace_strict(found, default=default, return_dtype=dtype)
 
     def by_list(self, series: pl.Series, what: str, read: Callable[[list[str]], int]) -> pl.Series:
         if series.dtype == pl.Null or series.dtype.inner == pl.Null:
