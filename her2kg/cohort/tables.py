@@ -64,7 +64,7 @@ def what_if_page(
     page = Page(screen)
     for each in words:
         page.line((each, "bold"))
-    page.line((f"{patients:,} patients", "dim"))
+    page.line((counted(patients, "patient"), "dim"))
     if not table.height:
         page.line("No verdict changes.")
         return str(page)
@@ -86,3 +86,8 @@ def what_if_page(
         drawn.add_row(styled(label), *(styled(f"{row[name]:,}") for name in names))
     page.table(drawn)
     return str(page)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: 1 patient, 2,000 patients."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

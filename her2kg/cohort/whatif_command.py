@@ -126,16 +126,19 @@ def _check_picture(target: Path) -> None:
 
 def _tell(change: Change, tally: Tally, regimens: int, some: int) -> None:
     """What the counts rest on, and what is not in the table."""
+    from her2kg.cohort.tables import counted
+
     say(f"{regimens - some} of {regimens} regimens do not change")
     for name, number in tally.filled.items():
-        say(f"{number:,} patients without {name} got a value")
+        say(f"{counted(number, 'patient')} without {name}: filled in")
     for name, number in tally.undrawn.items():
-        say(f"{number:,} patients without {name} stay so: no value is recorded beside them")
+        say(f"{counted(number, 'patient')} without {name}: none is recorded to draw from")
     if tally.unfit:
-        say(f"{tally.unfit:,} patients stay as they are: a value would not fit their record")
+        say(f"{counted(tally.unfit, 'patient')} left as recorded: a value contradicts the record")
     if change.kept:
-        named, more = ", ".join(change.kept[:_NAMED]), len(change.kept) - _NAMED
-        rest = f" and {more} more" if more > 0 else ""
+        named, more = "; ".join(change.kept[:_NAMED]), len(change.kept) - _NAMED
+        rest = f"; and {more} more" if more > 0 else ""
         say(f"classes that go by the same number and stay as they are: {named}{rest}")
     if tally.rejected:
-        say(f"{tally.rejected:,} rows left out; her2kg cohort --rejects FILE lists their problems")
+        rows = counted(tally.rejected, "row")
+        say(f"{rows} left out; her2kg cohort --rejects FILE lists what is wrong")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from her2kg.cohort.tables import counted
 from her2kg.plot_rows import Column, beside_scale, ticks
 from her2kg.plot_sheet import BLUE, SMALL, require, wrapped
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE = 3.2  # inches of the names of regimens
+_SCALE = 4.2  # inches
 _LIGHT = "#9a9a9a"
 
 
@@ -29,12 +31,10 @@ def plot_what_if(table: pl.DataFrame, words: Sequence[str], labels: Mapping[str,
     patients = rows[0]["patients"] if rows else 0
     columns = [
         Column("regimen", [wrapped(labels[row["regimen"]], _WIDE, SMALL) for row in rows]),
-        _numbers("eligible\nbefore", rows, "eligible_before"),
-        _numbers("eligible\nafter", rows, "eligible_after"),
+        _numbers("eligible", rows, "eligible_before", "eligible_after"),
         _numbers("gained", rows, "gained"),
         _numbers("lost", rows, "lost"),
-        _numbers("undetermined\nbefore", rows, "undetermined_before"),
-        _numbers("undetermined\nafter", rows, "undetermined_after"),
+        _numbers("undetermined", rows, "undetermined_before", "undetermined_after"),
     ]
     ways = ("eligible", "undetermined")
     drawn = [row[f"{way}_{when}"] for row in rows for way in ways for when in ("before", "after")]
@@ -60,7 +60,7 @@ def plot_what_if(table: pl.DataFrame, words: Sequence[str], labels: Mapping[str,
                     )  # fmt: skip
 
     lines = [
-        f"{patients:,} patients. Circles: eligible; grey diamonds: undetermined. "
+        f"{counted(patients, 'patient')}. Circles: eligible; grey diamonds: undetermined. "
         "Open: as they are; filled: after the change.",
     ]
     notes = [
@@ -69,17 +69,17 @@ def plot_what_if(table: pl.DataFrame, words: Sequence[str], labels: Mapping[str,
     ]
     heads = ["patients"] * len(rows)
     title = "What if: " + "; ".join(words)
-    return beside_scale(title, lines, columns, 1, heads, draw, ("", ""), notes)
+    return beside_scale(title, lines, columns, 1, heads, draw, ("", ""), notes, _SCALE)
 
 
-def _numbers(head: str, rows: Sequence[Mapping[str, int]], name: str) -> Column:
-    return Column(head, [[f"{row[name]:,}"] for row in rows], right=True)
+def _numbers(head: str, rows: Sequence[Mapping[str, int]], *names: str) -> Column:
+    cells = [[" → ".join(f"{row[name]:,}" for name in names)] for row in rows]
+    return Column(head, cells, right=True)
 
 
 def _steps(most: int) -> list[int]:
-    """Round numbers from nothing to the largest, three to six of them."""
+    """Round numbers from nothing to the largest, three to seven of them."""
     size = 10 ** (len(str(most)) - 1)
-    step = next(
-        part for part in (size // 5, size // 2, size, 2 * size) if part and most / part <= 5
-    )
+    steps = (size // 5, size // 4, size // 2, size, 2 * size)
+    step = next(part for part in steps if part and most / part <= 6)
     return list(range(0, most + 1, step))
