@@ -66,13 +66,14 @@ def beside_scale(
     draw: Any,
     feet: tuple[str, str],
     notes: Sequence[str],
+    wide: float = SCALE,
 ) -> Figure:
-    """Draw rows of text with a scale after the first `before` columns."""
+    """Draw rows of text with a scale, `wide` inches, after the first `before` columns."""
     starts, x = [], 0.0
     for number, column in enumerate(columns):
         if number == before:
             scale_at = x
-            x += SCALE + _GAP
+            x += wide + _GAP
         starts.append(x)
         x += column.width + _GAP
     sheet = Sheet(x - _GAP, title, lines)
@@ -110,9 +111,9 @@ def beside_scale(
             axes.spines[side].set_visible(False)
         draw(axes, places)
 
-    sheet.scale(scale_at, top, SCALE, bottom - top, fill)
+    sheet.scale(scale_at, top, wide, bottom - top, fill)
     sheet.y += 0.32 if any(feet) else 0.2
-    for text, side, x in ((feet[0], "left", scale_at), (feet[1], "right", scale_at + SCALE)):
+    for text, side, x in ((feet[0], "left", scale_at), (feet[1], "right", scale_at + wide)):
         if text:
             sheet.text(x, sheet.y, text, size=SMALL, ha=side, color=DIM)
     sheet.y += 0.12 if any(feet) else 0.0

@@ -58,16 +58,16 @@ def summary_page(
 
 
 def what_if_page(
-    table: Any, words: tuple[str, ...], labels: Mapping[str, str], screen: Screen
+    table: Any, words: tuple[str, ...], patients: int, labels: Mapping[str, str], screen: Screen
 ) -> str:
     """The regimens for which a number changes, those with most gained first."""
     page = Page(screen)
     for each in words:
         page.line((each, "bold"))
+    page.line((counted(patients, "patient"), "dim"))
     if not table.height:
         page.line("No verdict changes.")
         return str(page)
-    page.line((f"{table['patients'][0]:,} patients", "dim"))
     page.gap()
     drawn = new_table()
     drawn.add_column(styled("regimen"), ratio=1, overflow="fold")
@@ -86,3 +86,8 @@ def what_if_page(
         drawn.add_row(styled(label), *(styled(f"{row[name]:,}") for name in names))
     page.table(drawn)
     return str(page)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: 1 patient, 2,000 patients."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from her2kg.commands import Format, listed, load_graph, say, screen_of_stdout, write_out
+from her2kg.errors import DataError, Her2kgError, Problem
 from her2kg.options import Bases, Jurisdictions, OnlyRegimens
+
+if TYPE_CHECKING:
+    from her2kg.cohort.whatif import Change, Tally
+
+_NAMED = 5  # classes in a message
 
 
 def what_if(
@@ -45,6 +51,9 @@ def what_if(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .svg or .png.")
     ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="For values that are drawn.")
+    ] = 1,
     format: Annotated[Format, typer.Option("--format", help="How to write the data.")] = (
         Format.table
     ),
@@ -59,44 +68,42 @@ def what_if(
 
     require()
     from her2kg.cohort.screening import Cohorts
-    from her2kg.cohort.whatif import changed, read_change, what_if
-    from her2kg.errors import Her2kgError
+    from her2kg.cohort.whatif import Tally, changed, read_change, what_if
     from her2kg.knowledge import as_day
 
     if plot is not None:
-        from her2kg.plot_sheet import ending
-        from her2kg.plot_sheet import require as require_plots
-
-        ending(plot)
-        require_plots()
+        _check_picture(plot)
     if (first is None) != (second is None):
         raise Her2kgError("two days are compared: give both --from DAY and --to DAY")
+    days = (as_day(first), as_day(second)) if first is not None else None
     kg = load_graph()
-    change = read_change(kg, fill or (), limit or (), as_day(second) if second else None)
+    change = read_change(kg, fill or (), limit or (), days, seed=seed)
     asked: dict[str, Any] = {"regimens": regimen, "jurisdictions": listed(jurisdiction)}
     if basis is not None:
         asked["bases"] = listed(basis)
-    table = what_if(
-        Cohorts(kg),
-        source,
-        change,
-        therapies=therapies,
-        as_of=as_day(first) if first else None,
-        **asked,
-    )
+    tally = Tally()
+    table = what_if(Cohorts(kg), source, change, therapies=therapies, tally=tally, **asked)
     some = changed(table)
-    labels = {key.rsplit("#", 1)[-1]: label for key, label in kg.names.labels.items()}
+    labels = {key.rsplit("#", 1)[-1]: label for key, label in kg.names.every_label.items()}
     if format == Format.json:
-        write_out(
-            json.dumps({"change": change.words, "regimens": table.to_dicts()}, indent=1) + "\n"
-        )
+        found = {
+            "change": change.words,
+            "kept": change.kept,
+            "patients": tally.patients,
+            "rejected": tally.rejected,
+            "filled": tally.filled,
+            "unfit": tally.unfit,
+            "knowledge_version": kg.version,
+            "regimens": table.to_dicts(),
+        }
+        write_out(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     elif format == Format.csv:
         write_out(table.write_csv())
     else:
         from her2kg.cohort.tables import what_if_page
 
-        write_out(what_if_page(some, change.words, labels, screen_of_stdout()))
-    say(f"{table.height - some.height} of {table.height} regimens do not change")
+        write_out(what_if_page(some, change.words, tally.patients, labels, screen_of_stdout()))
+    _tell(change, tally, table.height, some.height)
     if plot is not None:
         if not some.height:
             say("no picture: nothing changes")
@@ -106,3 +113,34 @@ def what_if(
 
         save(plot_what_if(some, change.words, labels), plot)
         say(f"picture written to {plot}")
+
+
+def _check_picture(target: Path) -> None:
+    """Refuse a picture that cannot be drawn or written, before the cohort is judged."""
+    from her2kg.plot_sheet import ending, require
+
+    ending(target)
+    require()
+    if not target.absolute().parent.is_dir():
+        accepted = "a folder that is there; make it first"
+        raise DataError([Problem("plot", str(target.parent), accepted)])
+
+
+def _tell(change: Change, tally: Tally, regimens: int, some: int) -> None:
+    """What the counts rest on, and what is not in the table."""
+    from her2kg.cohort.tables import counted
+
+    say(f"{regimens - some} of {regimens} regimens do not change")
+    for name, number in tally.filled.items():
+        say(f"{counted(number, 'patient')} without {name}: filled in")
+    for name, number in tally.undrawn.items():
+        say(f"{counted(number, 'patient')} without {name}: none is recorded to draw from")
+    if tally.unfit:
+        say(f"{counted(tally.unfit, 'patient')} left as recorded: a value contradicts the record")
+    if change.kept:
+        named, more = "; ".join(change.kept[:_NAMED]), len(change.kept) - _NAMED
+        rest = f"; and {more} more" if more > 0 else ""
+        say(f"classes that go by the same number and stay as they are: {named}{rest}")
+    if tally.rejected:
+        rows = counted(tally.rejected, "row")
+        say(f"{rows} left out; her2kg cohort --rejects FILE lists what is wrong")
