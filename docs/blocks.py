@@ -74,6 +74,8 @@ SHOWN_ONLY = {
     "python -m tests.cohort_agreement --patients 100000 --seed 1 --workers 2 -o result.jsonl",
     "her2kg serve",
     "her2kg simulate 1000000 --seed 1 -o cohort.parquet",
+    "her2kg what-if /tmp/her2kg-what-if.parquet --fill lvef_percent=60 "
+    "--limit LvefAtLeast50Patient=45 --basis label --jurisdiction US --plot docs/img/what-if.svg",
     "python benchmarks/serve.py",
     "pip install '.[dev]'",
     "python -m pytest tests/test_stores.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from datetime import date, timedelta
@@ -27,6 +28,7 @@ from her2kg.cohort.whatif import (
     Tally,
     changed,
     compare,
+    compiled_with,
     filled,
     movable,
     move,
@@ -211,9 +213,15 @@ def test_a_column_that_the_table_lacks_is_filled():
 def test_a_limit_moved_by_five():
     change = read_change(patients.graph(), limits=[f"{LIMIT}=45"])
     assert change.limits == {LIMIT: Decimal(45)}
-    found = what_if(cohorts(), table(), change)
-    assert by_regimen(found) == one_by_one(table(), table(), edited())
-    (thp,) = what_if(cohorts(), table(), change, **THP).to_dicts()
+    after = compiled_with(cohorts(), change.limits)
+
+    def found(**asked):
+        question = cohorts().question(**asked)
+        judges = (Judge(each, question) for each in (cohorts().compiled, after))
+        return compare([table()], *judges, change)
+
+    assert by_regimen(found()) == one_by_one(table(), table(), edited())
+    (thp,) = found(**THP).to_dicts()
     assert (thp["eligible_before"], thp["gained"], thp["gained_from_ineligible"]) == (5, 2, 2)
     assert thp["lost"] == 0
 
@@ -356,7 +364,7 @@ def test_the_picture_holds_the_counts():
     from her2kg.cohort.whatif_plot import plot_what_if
 
     change = read_change(patients.graph(), ["lvef_percent=60"])
-    found = changed(what_if(cohorts(), table(), change))
+    found = changed(what_if(cohorts(), table(), change, **US_LABEL))
     labels = {k.rsplit("#", 1)[-1]: v for k, v in patients.graph().names.every_label.items()}
     figure = plot_what_if(found, change.words, labels)
     said = texts(figure)
@@ -375,7 +383,7 @@ def run(*args):
     return CliRunner().invoke(app, ["what-if", *map(str, args)])
 
 
-def test_the_command(tmp_path):
+def test_the_command(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     source, picture = tmp_path / "cohort.csv", tmp_path / "picture.svg"
     lines = [f"p{n},{'' if v is None else v}" for n, v in enumerate(LVEF)]
@@ -389,9 +397,27 @@ def test_the_command(tmp_path):
     assert "1 row left out" in done.stderr
     assert "regimens do not change" in done.stderr
     assert "What if: lvef_percent" in picture.read_text(encoding="utf-8")
+    monkeypatch.setattr("her2kg.cohort.screening.Cohorts", lambda _: cohorts())  # compiled before
     found = json.loads(run(*shared, "--format", "json").stdout)
     assert (found["patients"], found["rejected"], found["filled"]) == (10, 1, {"lvef_percent": 3})
     assert run(*shared, "--format", "csv").stdout.startswith(",".join(COLUMNS))
+
+
+def test_the_picture_of_the_page_is_current(tmp_path):
+    pytest.importorskip("matplotlib")
+    from test_plots import ROOT, blocks, content
+
+    page = (ROOT / "docs" / "what-if.md").read_text(encoding="utf-8")
+    (simulated,) = re.findall(r"^\$ (her2kg simulate .+)$", page, re.M)
+    (command,) = re.findall(r"^her2kg what-if .+ --plot .+$", page, re.M)
+    table, target = simulated.split()[-1], command.split()[-1]
+    fresh = str(tmp_path / "fresh.svg")
+    with blocks.shell() as shell:
+        for each in (simulated, command.replace(target, fresh)):
+            done = shell(each.replace(table, str(tmp_path / "cohort.parquet")))
+            assert done.returncode == 0, done.stderr
+    kept = (ROOT / target).read_text(encoding="utf-8")
+    assert content((tmp_path / "fresh.svg").read_text(encoding="utf-8")) == content(kept)
 
 
 @pytest.mark.parametrize(

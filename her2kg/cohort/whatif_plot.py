@@ -65,7 +65,7 @@ def plot_what_if(table: pl.DataFrame, words: Sequence[str], labels: Mapping[str,
     ]
     notes = [
         "Counts over the bases and territories asked for; regimens without a change are left out. "
-        "A value filled in shows how far a missing fact matters, not what it would be.",
+        "What is changed is assumed: it shows how far verdicts rest on it.",
     ]
     heads = ["patients"] * len(rows)
     title = "What if: " + "; ".join(words)
